@@ -1,0 +1,31 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both do all the set-up first.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: demo test slow lint bench clean
+
+demo: .venv/.ready
+	$(BIN)/stillroom demo
+
+test: .venv/.ready
+	$(BIN)/python -m pytest
+
+slow: .venv/.ready
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/.ready
+	$(BIN)/python bench/foundation.py
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Stillroom needs Python 3.11 or later; say which: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,216 @@
+"""The command line: each verb calls the Python API. Heavy imports happen inside the verbs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stillroom import __version__
+from stillroom.errors import INTERRUPTED, OUR_BUG, SAID_NO, STOPPED, USER_MISTAKE, UserError
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+TRUST = click.option(
+    "--trust-code", is_flag=True, help="Run a world's code that is not Stillroom's own."
+)
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def cli() -> None:
+    """Synthetic data anyone can re-check."""
+
+
+@cli.command()
+@click.argument("what")
+@click.option("--count", type=click.IntRange(1), help="Records to keep (a generation).")
+@click.option("--seed", type=click.IntRange(0), help="Another seed, other data.")
+@click.option("--out", type=FOLDER, help="The run folder; runs/NAME by default.")
+@click.option("--workers", type=click.IntRange(0), help="Worker processes; changes no byte.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any recipe key.")
+@click.option("--preview", type=click.IntRange(1), help="Only show so many records; keep nothing.")
+@click.option("--repair", is_flag=True, help="Make damaged shards anew.")
+def run(what: str, preview: int | None, out: Path | None, **given: Any) -> None:
+    """Run a RECIPE.toml or a world (a name, FILE.py, package.module:Class), or go on with it."""
+    import tempfile
+
+    from stillroom.pipeline import run as run_it
+    from stillroom.view.terminal import Progress, outcome
+
+    with tempfile.TemporaryDirectory() as folder, Progress() as progress:
+        if preview:
+            out, given["count"] = Path(folder) / "preview", preview
+            given["settings"] = (*given["settings"], "power.sample=0")
+        result = run_it(_recipe(what), out=out, watch=progress.watch, **given)
+        progress.close()
+        click.echo(outcome(result.folder, preview or 3, full=bool(preview)))
+
+
+@cli.command()
+@click.argument("file", type=FOLDER)
+@click.option("--as", "world", required=True, metavar="WORLD", help="Whose checks to run.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A field of the world.")
+@AS_JSON
+def check(file: Path, world: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Run a world's checks on data made elsewhere: JSON lines (chat or text) or Parquet."""
+    from dataclasses import asdict
+
+    from stillroom.stages.adopt import check as check_it
+    from stillroom.view.terminal import foreign
+
+    report = check_it(file, world, settings=settings)
+    _say(asdict(report) | {"ok": report.ok}, as_json, lambda: foreign(report))
+    sys.exit(0 if report.ok else SAID_NO)
+
+
+@cli.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@click.argument("record", required=False)
+@TRUST
+@AS_JSON
+def show(run_folder: Path, record: str | None, trust_code: bool, as_json: bool) -> None:
+    """Show a run in numbers and sentences, or one RECORD of it by its id or the id's beginning."""
+    from stillroom.dataset import as_row
+    from stillroom.view import summary, terminal
+
+    if record is None:
+        one = summary.summary(run_folder)
+        _say(one, as_json, lambda: "\n".join([*summary.sentences(one), f"Root {one['root']}."]))
+        return
+    found = summary.find_record(run_folder, record)
+    world = terminal.world_of(run_folder, trust_code)
+    _say(as_row(found), as_json, lambda: terminal.record(found, world))
+
+
+@cli.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@TRUST
+def view(run_folder: Path, trust_code: bool) -> None:
+    """Write the run's page, RUN/report.html, and print its path."""
+    from stillroom.view import terminal
+    from stillroom.view.page import write_page
+
+    click.echo(write_page(run_folder, terminal.world_of(run_folder, trust_code)))
+
+
+@cli.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@click.option("--root", metavar="HEX", help="The root you were told: catches a consistent forgery.")
+@click.option("--replay", type=click.IntRange(0), default=0, help="Remake N tasks and compare.")
+@click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
+@TRUST
+@AS_JSON
+def verify(run_folder: Path, as_json: bool, **given: Any) -> None:
+    """Re-check a run from disk: hashes, order, counts, root, and every verdict."""
+    from dataclasses import asdict
+
+    from stillroom.stages.verify import verify as verify_it
+    from stillroom.view.terminal import verified
+
+    report = verify_it(run_folder, **given)
+    _say(asdict(report) | {"ok": report.ok}, as_json, lambda: verified(report))
+    sys.exit(0 if report.ok else SAID_NO)
+
+
+@cli.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@click.option("--to", required=True, help="chat, text, parquet, or a format of the world's own.")
+@click.option("--out", type=FOLDER, help="The folder; RUN-FORMAT by default.")
+@TRUST
+def export(run_folder: Path, to: str, out: Path | None, trust_code: bool) -> None:
+    """Export a finished run for training, split into train, validation and test, with a card."""
+    from stillroom.stages.export import export as export_it
+
+    click.echo(export_it(run_folder, to, out, trust_code=trust_code))
+
+
+@cli.command()
+@AS_JSON
+def worlds(as_json: bool) -> None:
+    """List the worlds there are, each with its checker's power on a fresh small sample."""
+    from stillroom.view.terminal import known_worlds, worlds_words
+
+    found = known_worlds()
+    _say({"worlds": found}, as_json, lambda: worlds_words(found))
+
+
+@cli.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Write NAME.py, a small world that runs, and test_NAME.py beside it."""
+    from stillroom.worlds.new import write_world
+
+    for path in write_world(name, Path()):
+        click.echo(path)
+    click.echo(f"try: stillroom run {name}.py --count 20 · pytest test_{name}.py")
+
+
+@cli.command()
+@click.option("--out", type=FOLDER, default=Path("runs/demo"), show_default=True)
+@click.option("--workers", type=click.IntRange(0), help="Worker processes; changes no byte.")
+def demo(out: Path, workers: int | None) -> None:
+    """Run every world small, and write the pages."""
+    import tomllib
+
+    from stillroom.pipeline import run as run_it
+    from stillroom.view.page import write_page
+    from stillroom.view.terminal import Progress, outcome, world_of
+
+    for one in tomllib.loads((RECIPES / "laptop.toml").read_text())["run"]:
+        with Progress() as progress:
+            recipe = RECIPES / one["recipe"]
+            result = run_it(recipe, out=out / recipe.stem, count=one["count"], workers=workers,
+                            watch=progress.watch)  # fmt: skip
+        click.echo(outcome(result.folder, 3))
+        click.echo(f"page: {write_page(result.folder, world_of(result.folder, False))}\n")
+
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def _recipe(what: str) -> str:
+    """The packaged recipe of this name, if there is one: `stillroom run lessons`."""
+    packaged = RECIPES / f"{what}.toml"
+    return str(packaged) if what.isidentifier() and packaged.is_file() else what
+
+
+def _say(value: dict[str, Any], as_json: bool, words: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, default=str) if as_json else words())
+
+
+def main() -> None:
+    """Run a verb; the exit code says whose turn it is (see errors.py)."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _end(INTERRUPTED, "stopped cleanly; run the same command to go on")
+    except KeyboardInterrupt:
+        _end(INTERRUPTED, "stopped cleanly; run the same command to go on")
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(USER_MISTAKE)
+    except UserError as wrong:
+        word = "stopped early" if wrong.code == STOPPED else "error"
+        _end(wrong.code, f"{word}: {wrong}")
+    except Exception as wrong:
+        _unexpected(wrong)
+
+
+def _unexpected(wrong: Exception) -> None:
+    """A disk that won't take more stops the run; everything else is our bug, told in a sentence."""
+    from stillroom.errors import DISK, Stopped, disk_trouble
+
+    if isinstance(wrong, OSError) and wrong.errno in DISK:
+        _end(STOPPED, f"stopped early: {Stopped(*disk_trouble(wrong))}")
+    notes = getattr(wrong, "__notes__", [])
+    if not notes:
+        raise wrong
+    said = f"{type(wrong).__name__}: {wrong}".strip().splitlines()[-1]
+    _end(OUR_BUG, "\n".join([f"a bug of Stillroom or of the world's code: {said}", *notes]))
+
+
+def _end(code: int, words: str) -> None:
+    click.echo(words, err=True)
+    sys.exit(code)

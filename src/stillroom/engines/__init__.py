@@ -1,0 +1,1 @@
+"""Where shards are worked on: each engine calls named functions on JSON jobs."""

@@ -1,0 +1,71 @@
+"""Files that are written whole or not at all, and the hashes that they are known by."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stillroom.errors import UserError
+from stillroom.record import canonical, digest
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write whole or not at all: temporary name, fsync, rename."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as wrong:
+        part.unlink(missing_ok=True)
+        wrong.filename = wrong.filename or str(path)
+        raise
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """sha256 of every file below the folder, by its path from there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    out = pa.BufferOutputStream()
+    pq.write_table(table, out, compression="zstd", write_page_checksum=True)
+    return out.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def seal(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest with a hash of itself, so that an edit of any field shows."""
+    return {**manifest, "seal": digest(canonical(manifest)).hex()}
+
+
+def sealed(manifest: dict[str, Any]) -> bool:
+    rest = {key: value for key, value in manifest.items() if key != "seal"}
+    return bool(seal(rest)["seal"] == manifest.get("seal"))
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in the file; None when there is no file; UserError when it isn't JSON."""
+    try:
+        found: dict[str, Any] = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except orjson.JSONDecodeError as wrong:
+        raise UserError(f"not JSON: {wrong}", path, "the file was edited or cut off") from None
+    return found
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    write_file(path, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n")

@@ -1,0 +1,292 @@
+"""The fold: start, then for each generation plan, make, check, learn.
+
+Making and checking are the only parallel part. A shard of tasks is worked on by `make_shard` in a
+worker; for a world whose `make` is async the parent makes, and `check_shard` does the rest.
+Everything is decided in plan order, so the result is the same for any number of workers.
+"""
+
+import inspect
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from stillroom import files, parts, store
+from stillroom import shard as shards
+from stillroom.engines.local import Job, Local, in_order
+from stillroom.errors import Stopped, UserError
+from stillroom.ledger import Ledger
+from stillroom.parts import Shard, tally
+from stillroom.record import canonical
+from stillroom.shard import Making
+from stillroom.store import Run
+from stillroom.world import Teacher, World, has
+
+
+@dataclass
+class Watch:
+    """Who is told how a run goes: nobody, unless the command line or you say so."""
+
+    progress: Callable[[int, dict[str, int]], None] = lambda generation, numbers: None
+    say: Callable[[str], None] = lambda line: None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the fold needs to know of a recipe."""
+
+    world: World
+    spec: dict[str, str]
+    config: dict[str, Any]
+    seed: int
+    count: int
+    identity: str
+    teacher: Teacher | None = None
+
+
+async def fold(plan: Plan, run: Run, engine: Local, watch: Watch) -> dict[str, Any]:
+    """All generations, then data/ and the manifest of the whole, which is returned."""
+    world = plan.world
+    state = await _start(plan, run, engine)
+    ledger = Ledger(run.folder / "ledger.sqlite") if plan.teacher else None
+    manifests = []
+    try:
+        if parts.read_shard(run.generation(0), 0) is None:
+            for line in await _trial(plan, run, engine, ledger, state):
+                watch.say(f"the first task went wrong: {line}")
+        for number in range(world.generations):
+            manifest = await _generation(plan, run, engine, ledger, number, state, watch)
+            manifests.append(manifest)
+            if has(world, "learn"):
+                state = await _learn(plan, run, engine, number, state)
+    finally:
+        if ledger is not None:
+            ledger.close()
+    return run.lay_data(manifests, plan.identity)
+
+
+async def _generation(
+    plan: Plan,
+    run: Run,
+    engine: Local,
+    ledger: Ledger | None,
+    number: int,
+    state: Path | None,
+    watch: Watch,
+) -> dict[str, Any]:
+    folder = run.generation(number)
+    old = files.read_json(folder / "manifest.json")
+    key = store.stage_key(plan.identity, number)
+    if old is not None and (old["counts"]["dataset"] == plan.count or old["plan_ended"]):
+        watch.progress(number, old["counts"])
+        return old
+    folder.mkdir(parents=True, exist_ok=True)
+    final = len(old["shards"]) if old else 0  # their failures are final
+    source = _Source(plan, run, number, state)
+    done: list[Shard] = []
+
+    async def work(job: Job) -> Shard:
+        known = parts.read_shard(folder, job["index"])
+        if known is not None and (known.failed == 0 or job["index"] < final):
+            return known
+        return Shard(**await _work(plan, run, engine, ledger, "stillroom.shard:make_shard", job))
+
+    def window(open_: int) -> bool:
+        """Open no more than workers or requests need, nor than `count` can still use."""
+        size = type(plan.world).shard
+        most = engine.workers + 1 if engine.workers else 1
+        if ledger is not None:
+            most += max(1, 256 // size)
+        short = plan.count - sum(s.kept for s in done) - open_ * size
+        return open_ < most and (short > 0 or open_ == 0)
+
+    async for one in in_order(work, source.jobs(), window):
+        done.append(one)
+        numbers = tally(done)
+        watch.progress(number, numbers)
+        run.event("shard", generation=number, **asdict(one))
+        _limits(plan.count, numbers, source)
+        if numbers["kept"] >= plan.count:
+            break
+    numbers = tally(done)
+    if not numbers["kept"]:
+        raise Stopped(
+            f"nothing was kept in generation {number}: {_sum(numbers)}",
+            run.folder,
+            source.worst() or f"{type(plan.world).__name__}.plan({number}) gave no task",
+        )
+    manifest = run.finish(number, done, plan.count, key, numbers["kept"] < plan.count)
+    run.event("generation", generation=number, counts=manifest["counts"], root=manifest["root"])
+    return manifest
+
+
+def _limits(count: int, numbers: dict[str, int], source: "_Source") -> None:
+    """Stop a run that goes wrong; seen shard by shard in plan order, so always at one place."""
+    tasks, failed, kept = numbers["tasks"], numbers["failed"], numbers["kept"]
+    if failed > max(20, 0.05 * tasks):
+        raise Stopped(
+            f"too many failures: {_sum(numbers)}",
+            source.run.folder,
+            f"{source.worst()}\ntracebacks are in {source.run.private / 'tracebacks'}; "
+            "mend the world and run again: shards with failures are made anew",
+        )
+    if kept < count and tasks >= max(1000, 20 * count):
+        raise Stopped(
+            f"too few were kept: {_sum(numbers)}; {count} are wanted",
+            source.run.folder,
+            source.worst(),
+        )
+
+
+def _sum(numbers: dict[str, int]) -> str:
+    kept, refused, failed = numbers["kept"], numbers["refused"], numbers["failed"]
+    return f"{numbers['tasks']} tasks used, {kept} kept, {refused} refused, {failed} failed"
+
+
+class _Source:
+    """The shards of a generation as jobs, lazily from the world's plan."""
+
+    def __init__(self, plan: Plan, run: Run, number: int, state: Path | None) -> None:
+        self.plan, self.run, self.number, self.state = plan, run, number, state
+
+    def jobs(self) -> Iterator[Job]:
+        tasks = self._tasks()
+        size, first, index = type(self.plan.world).shard, 0, 0
+        while batch := list(islice(tasks, size)):
+            yield making(self.plan, self.run, self.number, self.state, index, first, batch)
+            first, index = first + len(batch), index + 1
+
+    def _tasks(self) -> Iterator[str]:
+        """Tasks as canonical JSON."""
+        where = f"{type(self.plan.world).__name__}.plan({self.number})"
+        for task in self.plan.world.plan(self.number):
+            try:
+                if not isinstance(task, dict):
+                    raise TypeError(f"expected a dict, got {task!r:.60}")
+                yield canonical(task).decode()
+            except TypeError as wrong:
+                raise UserError(f"a task is not JSON: {wrong}", where) from None
+
+    def worst(self) -> str:
+        """The commonest reason for a "no" so far, in words."""
+        reasons: dict[str, int] = {}
+        for file in sorted(self.run.generation(self.number).glob("[0-9]*.rest.parquet"))[:50]:
+            for row in parts.shard_rows(file):
+                checks = row["verdict"]["checks"]
+                first = next((c for c in checks if not c["ok"]), {"name": "no check", "detail": ""})
+                reason = f"{first['name']}: {first['detail']}"
+                reasons[reason] = reasons.get(reason, 0) + 1
+        if not reasons:
+            return ""
+        reason = max(reasons, key=lambda r: reasons[r])
+        return f"the commonest reason ({reasons[reason]} times): {reason}"
+
+
+def making(
+    plan: Plan, run: Run, number: int, state: Path | None, index: int, first: int, tasks: list[str]
+) -> Job:
+    """One shard's work (a shard.Making) as a job."""
+    return vars(
+        Making(
+            spec=plan.spec,
+            config=plan.config,
+            seed=plan.seed,
+            generation=number,
+            index=index,
+            first=first,
+            tasks=tasks,
+            run=str(run.folder.resolve()),
+            state=str(state.resolve()) if state else "",
+            model=plan.teacher.model if plan.teacher else "",
+            where=f"shard {index} of generation {number}",
+        )
+    )
+
+
+async def _work(
+    plan: Plan, run: Run, engine: Local, ledger: Ledger | None, function: str, job: Job
+) -> Any:
+    """Call the function for a shard; what an async `make` drafts is made here first."""
+    if not inspect.iscoroutinefunction(plan.world.make):
+        return await engine.call(function, job)
+    scratch = run.private / "scratch"
+    scratch.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        made = await shards.make_async(plan.world, Making(**job), ledger, plan.teacher)
+        drafts = shards.send(made, type(plan.world).schema, Path(folder))
+        return await engine.call(function, job | {"drafts": drafts})
+
+
+async def _trial(
+    plan: Plan, run: Run, engine: Local, ledger: Ledger | None, state: Path | None
+) -> list[str]:
+    """Task 0 alone, its result thrown away: what was wrong with it, so that it shows at once."""
+    job = next(_Source(plan, run, 0, state).jobs(), None)
+    if job is None:
+        return []
+    job["tasks"] = job["tasks"][:1]
+    wrong: list[str] = await _work(plan, run, engine, ledger, "stillroom.shard:try_shard", job)
+    return wrong
+
+
+async def _start(plan: Plan, run: Run, engine: Local) -> Path | None:
+    private = type(plan.world).private
+    known, state = store.read_state(run.folder, None, private)
+    if known or not has(plan.world, "start"):
+        return state
+    job = _state_job(plan, run, None, "start")
+    made = await engine.call("stillroom.shard:start_state", job)
+    return run.keep_state(None, Path(made) if made else None, private)
+
+
+async def _learn(
+    plan: Plan, run: Run, engine: Local, number: int, state: Path | None
+) -> Path | None:
+    private = type(plan.world).private
+    known, learned = store.read_state(run.folder, number, private)
+    if known:
+        return learned
+    job = _state_job(plan, run, number, f"learn after generation {number}")
+    job["state"] = str(state.resolve()) if state else ""
+    made = await engine.call("stillroom.shard:learn_state", job)
+    return run.keep_state(number, Path(made) if made else None, private)
+
+
+def _state_job(plan: Plan, run: Run, number: int | None, where: str) -> Job:
+    scratch = run.private / "scratch" / ("start" if number is None else f"g{number:03d}")
+    scratch.mkdir(parents=True, exist_ok=True)
+    return {
+        "spec": plan.spec,
+        "config": plan.config,
+        "seed": plan.seed,
+        "run": str(run.folder.resolve()),
+        "generation": number,
+        "scratch": str(scratch.resolve()),
+        "where": where,
+        "state": "",
+    }
+
+
+async def audit(plan: Plan, run: Run, engine: Local) -> list[dict[str, Any]]:
+    """The world's own findings about the whole set."""
+    if not has(plan.world, "audit"):
+        return []
+    last = plan.world.generations - 1
+    job = _state_job(plan, run, last, "audit")
+    private = type(plan.world).private
+    _, state = store.read_state(run.folder, last if has(plan.world, "learn") else None, private)
+    job["state"] = str(state.resolve()) if state else ""
+    found: list[dict[str, Any]] = await engine.call("stillroom.shard:audit_set", job)
+    return found
+
+
+async def power(plan: Plan, run: Run, engine: Local, sample: int) -> dict[str, Any]:
+    """The checker's power on a sample of the kept records; nothing when the sample is 0."""
+    if not sample:
+        return {}
+    job = _state_job(plan, run, None, "checker power")
+    job |= {"sample": sample, "model": plan.teacher.model if plan.teacher else ""}
+    measured: dict[str, Any] = await engine.call("stillroom.power:measure_run", job)
+    return measured

@@ -1,0 +1,238 @@
+"""A recipe's stages in order: the public `run`."""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stillroom import files, fold, recipe, store, worlds
+from stillroom.dataset import Dataset
+from stillroom.dataset import open as open_dataset
+from stillroom.engines.local import Local, WorkerBug
+from stillroom.errors import Stopped, UserError
+from stillroom.fold import Watch
+from stillroom.ledger import named
+from stillroom.recipe import Recipe
+from stillroom.store import Run
+from stillroom.world import Teacher, World
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its folder, counts, Merkle root, the checker's power and the findings."""
+
+    folder: Path
+    root: str
+    counts: dict[str, int]
+    power: dict[str, Any] = field(repr=False)
+    findings: list[dict[str, Any]] = field(repr=False)
+
+    @property
+    def dataset(self) -> Dataset:
+        return open_dataset(self.folder)
+
+
+def run(
+    what: str | Path | World,
+    *,
+    out: str | Path | None = None,
+    count: int | None = None,
+    seed: int | None = None,
+    workers: int | None = None,
+    settings: Sequence[str] = (),
+    teacher: Teacher | None = None,
+    repair: bool = False,
+    watch: Watch | None = None,
+) -> Result:
+    """Run a recipe, or go on with its run; when all is there already, nothing is done.
+
+    what      a World, a world's name, FILE.py[:Class], package.module:Class, or a recipe.toml
+    out       the run folder; runs/NAME by default
+    count     records to keep (a generation, where there are several)
+    workers   worker processes; 0 or 1 stay in this process. Never changes the result
+    settings  "world.levels=[1, 2]": any key of the recipe
+    teacher   what an async `make` asks: an object with `model` and `async def ask(messages)`
+    repair    make damaged shards anew
+
+    Raises UserError for a mistake in what was asked, Stopped when the run ended early (it can go
+    on). Ctrl-C leaves a run that can go on.
+    """
+    if worlds.loading():
+        raise UserError(
+            "this file starts a run while it is being imported",
+            worlds.loading(),
+            'put the call under `if __name__ == "__main__":`',
+        )
+    watch = watch or Watch()
+    raw, where, folder = _raw(what)
+    recipe.assign(raw, tuple(settings))
+    given = {"count": count, "seed": seed}
+    raw |= {key: value for key, value in given.items() if value is not None}
+    if workers is not None:
+        raw["make"] = {**raw.get("make", {}), "workers": workers}
+    if isinstance(what, World):
+        spec, world = worlds.spec_of(what), what
+        settled = Recipe.model_validate(raw)
+    else:
+        settled, spec, world = recipe.settle(raw, where, folder)
+    if teacher is not None:
+        named(teacher)
+    target = Path(out) if out is not None else Path("runs") / settled.name
+    with Run(target) as opened:
+        return asyncio.run(_run(opened, settled, spec, world, teacher, repair, watch))
+
+
+def _raw(what: str | Path | World) -> tuple[dict[str, Any], str, Path]:
+    """The recipe's raw tables, what to call them in an error, and the folder of relative paths."""
+    if isinstance(what, World):
+        config = what.model_dump(mode="json", exclude_none=True)
+        return {"name": type(what).name, "world": {"use": type(what).name, **config}}, "", Path()
+    text = str(what)
+    if text.endswith(".toml"):
+        return recipe.from_file(Path(text)), text, Path(text).parent
+    name = Path(text.partition(":")[0]).stem if ".py" in text else text.rpartition(":")[2]
+    return {"name": name, "world": {"use": text}}, "the command line", Path()
+
+
+async def _run(
+    run: Run,
+    settled: Recipe,
+    spec: worlds.Spec,
+    world: World,
+    teacher: Teacher | None,
+    repair: bool,
+    watch: Watch,
+) -> Result:
+    model = teacher.model if teacher else ""
+    parts = recipe.identity(settled, spec, world, model)
+    identity = store.identity_hash(parts)
+    spec = _settle_folder(run, settled, spec, world, parts)
+    workers = settled.make.workers
+    if spec.here and workers > 1:
+        watch.say("the world is defined in __main__: it runs in this process alone")
+        workers = 0
+    whole = files.read_json(run.folder / "make" / "manifest.json")
+    plan = fold.Plan(
+        world=world,
+        spec=spec.json(),
+        config=world.model_dump(mode="json"),
+        seed=settled.seed,
+        count=settled.count,
+        identity=identity,
+        teacher=teacher,
+    )
+    if repair:
+        damaged = store.set_damaged_aside(run)
+        watch.say(
+            f"{len(damaged)} damaged: {', '.join(damaged)}" if damaged else "nothing is damaged"
+        )
+    elif whole is not None and _complete(whole, plan):
+        return result(run.folder)
+    run.event("begin", workers=workers, count=settled.count)
+    began = time.monotonic()
+    try:
+        async with Local(workers if workers > 1 else 0) as engine:
+            made = await fold.fold(plan, run, engine, watch)
+            audit = {
+                "root": made["root"],
+                "findings": await fold.audit(plan, run, engine),
+                "power": await fold.power(plan, run, engine, settled.power.sample),
+            }
+    except (Stopped, asyncio.CancelledError) as early:
+        run.event("stopped", why=type(early).__name__)
+        raise
+    except Exception as bug:
+        if not isinstance(bug, (UserError, OSError)):
+            bug.add_note(f"traceback: {_keep_traceback(run, bug)}")
+        raise
+    if repair and whole is not None and whole["root"] != made["root"]:
+        raise Stopped(
+            "the repaired run has another root than before",
+            run.folder,
+            f"before {whole['root']}, now {made['root']}: was it made by other versions or edited?",
+        )
+    files.write_json(run.folder / "audit.json", files.seal(audit))
+    run.event("done", root=made["root"], seconds=round(time.monotonic() - began, 3))
+    return result(run.folder)
+
+
+def _keep_traceback(run: Run, bug: Exception) -> Path:
+    log = run.private / "tracebacks" / "bug.txt"
+    log.parent.mkdir(exist_ok=True, mode=0o700)
+    text = str(bug) if isinstance(bug, WorkerBug) else "".join(traceback.format_exception(bug))
+    log.write_text(text)
+    return log
+
+
+def _complete(whole: dict[str, Any], plan: fold.Plan) -> bool:
+    """Whether the run holds already what is asked for; it can't shrink."""
+    generations, counts = len(whole["generations"]), whole["counts"]
+    if generations > plan.world.generations or counts["dataset"] > plan.count * generations:
+        raise UserError(
+            f"this run has {counts['dataset']} records in {generations} generation(s) already, "
+            f"{plan.count} in {plan.world.generations} are asked for",
+            do="a run can grow, not shrink: give another --out",
+        )
+    ended = counts["dataset"] < plan.count * generations
+    return generations == plan.world.generations and (
+        counts["dataset"] == plan.count * generations or (ended and whole["plan_ended"])
+    )
+
+
+def _settle_folder(
+    run: Run, settled: Recipe, spec: worlds.Spec, world: World, parts: dict[str, Any]
+) -> worlds.Spec:
+    """Write run.json and recipe.toml, or make sure that they are this recipe's; the run's spec."""
+    known = files.read_json(run.folder / "run.json")
+    if known is None and (run.folder / "make").exists():
+        raise UserError("this folder has records but no run.json", run.folder, "give another --out")
+    if known is not None and known["parts"] != parts:
+        raise UserError(
+            f"this folder holds a run of another recipe: {_differences(known['parts'], parts)}",
+            run.folder,
+            "give another folder with --out, run the recipe that is in it (recipe.toml), "
+            "or remove the folder",
+        )
+    copied = spec
+    if spec.file:
+        file = run.folder / "world" / Path(spec.file).name
+        if not file.exists() or files.sha256(file) != spec.sha256:
+            file.parent.mkdir(exist_ok=True)
+            files.write_file(file, Path(spec.file).read_bytes())
+        copied = worlds.Spec(spec.module, spec.cls, str(file.resolve()), spec.sha256)
+    files.write_file(run.folder / "recipe.toml", settled.toml().encode())
+    if known is None:
+        about = {
+            "identity": store.identity_hash(parts),
+            "parts": parts,
+            "spec": {**spec.json(), "file": f"world/{Path(spec.file).name}" if spec.file else ""},
+            "private": type(world).private,
+            "made_with": store.surroundings(),
+        }
+        files.write_json(run.folder / "run.json", files.seal(about))
+    return copied
+
+
+def _differences(known: dict[str, Any], asked: dict[str, Any]) -> str:
+    """Each key that differs, with both values."""
+    lines = []
+    for key in asked:
+        old, new = known.get(key), asked[key]
+        if isinstance(new, dict) and isinstance(old, dict):
+            inner = sorted({k for k in {*old, *new} if old.get(k) != new.get(k)})
+            lines += [f"{key}.{k} was {old.get(k)!r:.60}, now {new.get(k)!r:.60}" for k in inner]
+        elif old != new:
+            lines.append(f"{key} was {old!r:.60}, now {new!r:.60}")
+    return "; ".join(lines)
+
+
+def result(folder: Path) -> Result:
+    """The result of a finished run, from its folder."""
+    whole = files.read_json(folder / "make" / "manifest.json")
+    if whole is None:
+        raise UserError("no finished run is there", folder, "run its recipe to the end first")
+    audit = files.read_json(folder / "audit.json") or {"power": {}, "findings": []}
+    return Result(folder, whole["root"], whole["counts"], audit["power"], audit["findings"])

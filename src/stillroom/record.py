@@ -1,0 +1,380 @@
+"""The record: its envelope, its Arrow schema, its ids, and the cast that decides what data are.
+
+Ids and hashes are BLAKE2b (RFC 7693) over canonical JSON, so anyone can recompute them from the
+Parquet file alone. No record holds a clock time, a host, a process id or a path.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stillroom.world import Check, Data, Task, Verdict, World
+
+FORMAT = 1  # raise when what is on disk changes its meaning
+
+TEXTS = pa.list_(pa.string())
+CHECK = pa.struct([("name", pa.string()), ("ok", pa.bool_()), ("detail", pa.string())])
+TASK = pa.struct([("id", pa.string()), ("json", pa.string())])
+VERDICT = pa.struct([("ok", pa.bool_()), ("score", pa.float64()), ("checks", pa.list_(CHECK))])
+# A list of pairs, not an Arrow map: Hugging Face `datasets` can't open a map.
+TAGS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.string())]))
+ORIGIN = pa.struct(
+    [
+        ("kind", pa.string()),
+        ("maker", pa.string()),
+        ("depth", pa.int32()),
+        ("parents", TEXTS),
+        ("source", pa.string()),
+        ("licence", pa.string()),
+        ("earliest", pa.string()),
+        ("latest", pa.string()),
+        ("tier", pa.string()),
+        ("evidence", TEXTS),
+    ]
+)
+USAGE = pa.struct(
+    [("prompt_tokens", pa.int64()), ("completion_tokens", pa.int64()), ("cost", pa.float64())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record comes from.
+
+    kind: human, synthetic, mixed or unknown. depth: 0 for human; else 1 + the largest depth among
+    parents and the maker's training data; None when one of them is unknown. tier A-E: how good the
+    evidence of a date is.
+    """
+
+    kind: str = "synthetic"
+    maker: str = ""
+    depth: int | None = 1
+    parents: tuple[str, ...] = ()
+    source: str | None = None
+    licence: str | None = None
+    earliest: str | None = None
+    latest: str | None = None
+    tier: str | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a teacher's answers for a record took: tokens, and money in the recipe's currency."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
+class Record(NamedTuple):
+    """One whole thing with its verdict and origin; `outcome` is kept, refused or failed.
+
+    `data` is None where `make` raised: such a record stands among the evidence only.
+    """
+
+    id: str
+    world: str
+    task_id: str
+    task_json: str
+    generation: int
+    data: Data
+    verdict: Verdict
+    tags: dict[str, str]
+    origin: Origin
+    usage: Usage = Usage()
+
+    @property
+    def task(self) -> Task:
+        task: Task = orjson.loads(self.task_json)
+        return task
+
+    @property
+    def outcome(self) -> str:
+        if self.verdict.ok:
+            return "kept"
+        return "failed" if any(c.name == EXCEPTION for c in self.verdict.checks) else "refused"
+
+
+EXCEPTION = "exception"  # the check name that marks a failure: make or check raised
+
+
+def envelope(data: pa.StructType) -> pa.Schema:
+    """The Arrow schema of a world's records, around its own `data` type."""
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("world", pa.string()),
+            ("task", TASK),
+            ("generation", pa.int32()),
+            ("data", data),
+            ("verdict", VERDICT),
+            ("tags", TAGS),
+            ("origin", ORIGIN),
+            ("usage", USAGE),
+        ]
+    )
+
+
+# Canonical JSON and hashes.
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, (set, frozenset)):
+        raise TypeError("a set has no order: give a sorted list")
+    return str(value)  # Decimal, timedelta: their text is exact, and the schema fixes the type
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces (UTF-8); what ids and hashes are taken over."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
+
+
+def digest(content: bytes, size: int = 32) -> bytes:
+    return blake2b(content, digest_size=size).digest()
+
+
+def config_json(world: World) -> dict[str, Any]:
+    """The config that makes a world's tasks what they are (a run may gain generations)."""
+    return world.model_dump(mode="json", exclude={"generations"})
+
+
+def task_prefix(world: World, seed: int) -> bytes:
+    """What the ids of all tasks of a run share."""
+    return canonical([world.name, world.version, config_json(world), seed])
+
+
+def task_id(prefix: bytes, generation: int, index: int, task: bytes) -> str:
+    """Hash of world, version, config, seed (the prefix), generation, index and the task's JSON."""
+    content = b"%b\n%d\n%d\n%b" % (prefix, generation, index, task)
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def record_id(task: str, ordinal: int, data: bytes) -> str:
+    """Hash of the task id, the record's place among the task's records, and its data's JSON."""
+    content = b"%b\n%d\n%b" % (task.encode(), ordinal, data)
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def row_bytes(record: Record, shared: dict[int, orjson.Fragment] | None = None) -> bytes:
+    """The whole row as canonical JSON: what the Merkle tree is built over.
+
+    `shared` keeps the JSON of origins that many rows have in common, by identity.
+    """
+    verdict, origin, usage = record.verdict, record.origin, record.usage
+    origin_json = shared.get(id(origin)) if shared else None
+    if origin_json is None:
+        origin_json = _origin_json(origin)
+        if shared is not None:
+            shared[id(origin)] = origin_json
+    return orjson.dumps(
+        [
+            record.id,
+            record.world,
+            record.task_id,
+            record.task_json,
+            record.generation,
+            orjson.Fragment(canonical(record.data)),
+            [verdict.ok, verdict.score, [[c.name, c.ok, c.detail] for c in verdict.checks]],
+            sorted(record.tags.items()),
+            origin_json,
+            [usage.prompt_tokens, usage.completion_tokens, usage.cost],
+        ]
+    )
+
+
+def _origin_json(o: Origin) -> orjson.Fragment:
+    who = (o.kind, o.maker, o.depth, o.parents, o.source, o.licence)
+    return orjson.Fragment(orjson.dumps((*who, o.earliest, o.latest, o.tier, o.evidence)))
+
+
+# Arrow.
+
+
+class Unfit(ValueError):
+    """Data that the world's schema can't hold; the message names the field."""
+
+
+def cast(datas: Sequence[Data], schema: pa.StructType) -> list[Data]:
+    """Data as they will be read back from disk, or Unfit with the field and what was wrong.
+
+    Unknown and missing fields, wrong types and numbers that are not finite are refused: Arrow alone
+    would drop the first, fill the second with nulls, and round some of the third.
+    """
+    if _has_map(schema):
+        datas = [_sorted_maps(data, schema) for data in datas]
+    try:
+        array = pa.array(datas, type=schema)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as wrong:
+        for data in datas:
+            _explain(data, schema, "data")
+        raise Unfit(f"data: {wrong}") from wrong
+    _finite(array, "data")
+    back: list[Data] = array.to_pylist()
+    try:
+        same = back == list(datas)
+    except ValueError:  # numpy arrays don't compare to one truth
+        same = False
+    if not same:
+        for data in datas:
+            _explain(data, schema, "data")
+    return back
+
+
+def _has_map(kind: pa.DataType) -> bool:
+    return pa.types.is_map(kind) or any(
+        _has_map(kind.field(i).type) for i in range(kind.num_fields)
+    )
+
+
+def _sorted_maps(value: Any, kind: pa.DataType) -> Any:
+    """The value with every map as pairs in the order of the keys: equal maps hash equal."""
+    if value is None:
+        return None
+    if pa.types.is_map(kind):
+        pairs = value.items() if isinstance(value, dict) else value
+        return sorted((key, _sorted_maps(item, kind.item_type)) for key, item in pairs)
+    if pa.types.is_struct(kind) and isinstance(value, dict):
+        known = {f.name: f.type for f in kind}
+        return {k: _sorted_maps(v, known[k]) if k in known else v for k, v in value.items()}
+    if kind.num_fields and isinstance(value, (list, tuple)):
+        return [_sorted_maps(item, kind.value_type) for item in value]
+    return value
+
+
+def _finite(array: pa.Array, where: str) -> None:
+    kind = array.type
+    if pa.types.is_floating(kind):
+        if not pc.all(pc.is_finite(array), skip_nulls=True, min_count=0).as_py():
+            raise Unfit(f"{where}: a number that is not finite; use null")
+    elif pa.types.is_struct(kind):
+        for field, child in zip(kind, array.flatten(), strict=True):
+            _finite(child, f"{where}.{field.name}")
+    elif pa.types.is_map(kind):
+        _finite(array.items, f"{where}{{}}")
+    elif (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    ):
+        _finite(array.flatten(), f"{where}[]")
+
+
+def _explain(value: Any, kind: pa.DataType, where: str) -> None:
+    """Raise Unfit at the first place where the value is not what the type holds."""
+    if value is None:
+        return
+    if pa.types.is_struct(kind):
+        if not isinstance(value, dict):
+            raise Unfit(f"{where}: expected fields {[f.name for f in kind]}, got {value!r:.60}")
+        names = {field.name for field in kind}
+        for name in [*value, *names]:
+            if name not in names:
+                raise Unfit(f"{where}.{name}: not in the schema, which has {sorted(names)}")
+            if name not in value:
+                raise Unfit(f"{where}.{name}: missing; give null if that is meant")
+        for field in kind:
+            _explain(value[field.name], field.type, f"{where}.{field.name}")
+    elif pa.types.is_map(kind):
+        for key, item in value.items() if isinstance(value, dict) else value:
+            _explain(item, kind.item_type, f"{where}[{key!r}]")
+    elif (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    ):
+        if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
+            raise Unfit(f"{where}: expected a list, got {value!r:.60}")
+        for place, item in enumerate(value):
+            _explain(item, kind.value_type, f"{where}[{place}]")
+    else:
+        try:
+            pa.array([value], type=kind)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            raise Unfit(f"{where}: expected {kind}, got {value!r:.60}") from None
+
+
+def to_batch(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
+    """Records as an Arrow table with the world's envelope."""
+
+    def column(values: list[Any], kind: pa.DataType) -> pa.Array:
+        return pa.array(values, type=kind)
+
+    def shared(values: list[Any], kind: pa.StructType, names: tuple[str, ...]) -> pa.Array:
+        """Structs of which most are one and the same object, which is converted once."""
+        seen: dict[int, int] = {}
+        places = [seen.setdefault(id(value), len(seen)) for value in values]
+        distinct = {id(value): value for value in values}
+        rows = [{name: getattr(distinct[i], name) for name in names} for i in seen]
+        return pa.array(rows, type=kind).take(pa.array(places, type=pa.int64()))
+
+    verdicts = [r.verdict for r in records]
+    checks: dict[tuple[Check, ...], int] = {}
+    places = [checks.setdefault(v.checks, len(checks)) for v in verdicts]
+    check_rows = [
+        [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in group] for group in checks
+    ]
+    verdict = pa.StructArray.from_arrays(
+        [
+            column([v.ok for v in verdicts], pa.bool_()),
+            column([v.score for v in verdicts], pa.float64()),
+            pa.array(check_rows, type=pa.list_(CHECK)).take(pa.array(places, type=pa.int64())),
+        ],
+        fields=list(VERDICT),
+    )
+    task = pa.StructArray.from_arrays(
+        [
+            column([r.task_id for r in records], pa.string()),
+            column([r.task_json for r in records], pa.string()),
+        ],
+        fields=list(TASK),
+    )
+    tags = [[{"key": k, "value": v} for k, v in sorted(r.tags.items())] for r in records]
+    columns = [
+        column([r.id for r in records], pa.string()),
+        column([r.world for r in records], pa.string()),
+        task,
+        column([r.generation for r in records], pa.int32()),
+        column([r.data for r in records], schema.field("data").type),
+        verdict,
+        column(tags, TAGS),
+        shared([r.origin for r in records], ORIGIN, Origin.__match_args__),
+        shared([r.usage for r in records], USAGE, Usage.__match_args__),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def from_rows(rows: Sequence[dict[str, Any]]) -> list[Record]:
+    """Records from `table.to_pylist()`; ValueError with the id when a row is not a record."""
+    return [_from_row(row) for row in rows]
+
+
+def _from_row(row: dict[str, Any]) -> Record:
+    try:
+        said, origin = row["verdict"], Origin(**row["origin"])
+        verdict = Verdict(tuple(Check(**check) for check in said["checks"]), said["score"])
+        record = Record(
+            id=row["id"],
+            world=row["world"],
+            task_id=row["task"]["id"],
+            task_json=row["task"]["json"],
+            generation=row["generation"],
+            data=row["data"],
+            verdict=verdict,
+            tags={tag["key"]: tag["value"] for tag in row["tags"]},
+            origin=replace(origin, parents=tuple(origin.parents), evidence=tuple(origin.evidence)),
+            usage=Usage(**row["usage"]),
+        )
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise ValueError(f"record {row.get('id')}: {wrong}") from wrong
+    # What a Record does not keep as written must not differ unseen.
+    if said["ok"] != verdict.ok:
+        raise ValueError(
+            f"record {record.id}: verdict.ok is {said['ok']}, its checks say otherwise"
+        )
+    if sorted(record.tags.items()) != [(tag["key"], tag["value"]) for tag in row["tags"]]:
+        raise ValueError(f"record {record.id}: its tags are not in canonical form")
+    return record
