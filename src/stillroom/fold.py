@@ -237,7 +237,7 @@ async def _start(plan: Plan, run: Run, engine: Local) -> Path | None:
     if known or not has(plan.world, "start"):
         return state
     job = _state_job(plan, run, None, "start")
-    made = await engine.call("stillroom.shard:start_state", job)
+    made = await engine.call("stillroom.state:start_state", job)
     return run.keep_state(None, Path(made) if made else None, private)
 
 
@@ -250,7 +250,7 @@ async def _learn(
         return learned
     job = _state_job(plan, run, number, f"learn after generation {number}")
     job["state"] = str(state.resolve()) if state else ""
-    made = await engine.call("stillroom.shard:learn_state", job)
+    made = await engine.call("stillroom.state:learn_state", job)
     return run.keep_state(number, Path(made) if made else None, private)
 
 
@@ -278,7 +278,7 @@ async def audit(plan: Plan, run: Run, engine: Local) -> list[dict[str, Any]]:
     private = type(plan.world).private
     _, state = store.read_state(run.folder, last if has(plan.world, "learn") else None, private)
     job["state"] = str(state.resolve()) if state else ""
-    found: list[dict[str, Any]] = await engine.call("stillroom.shard:audit_set", job)
+    found: list[dict[str, Any]] = await engine.call("stillroom.state:audit_set", job)
     return found
 
 

@@ -166,33 +166,43 @@ def record_id(task: str, ordinal: int, data: bytes) -> str:
 def row_bytes(record: Record, shared: dict[int, orjson.Fragment] | None = None) -> bytes:
     """The whole row as canonical JSON: what the Merkle tree is built over.
 
-    `shared` keeps the JSON of origins that many rows have in common, by identity.
+    `shared` keeps the JSON of parts that rows have in common, by identity: the caller holds all
+    records while it uses one.
     """
-    verdict, origin, usage = record.verdict, record.origin, record.usage
-    origin_json = shared.get(id(origin)) if shared else None
-    if origin_json is None:
-        origin_json = _origin_json(origin)
-        if shared is not None:
-            shared[id(origin)] = origin_json
+    shared = {} if shared is None else shared
+    rid, world, task, task_json, generation, data, verdict, tags, origin, usage = record
     return orjson.dumps(
-        [
-            record.id,
-            record.world,
-            record.task_id,
-            record.task_json,
-            record.generation,
-            orjson.Fragment(canonical(record.data)),
-            [verdict.ok, verdict.score, [[c.name, c.ok, c.detail] for c in verdict.checks]],
-            sorted(record.tags.items()),
-            origin_json,
-            [usage.prompt_tokens, usage.completion_tokens, usage.cost],
-        ]
+        (
+            rid,
+            world,
+            task,
+            task_json,
+            generation,
+            orjson.Fragment(canonical(data)),
+            shared.get(id(verdict)) or _share(shared, verdict, _verdict_row(verdict)),
+            sorted(tags.items()),
+            shared.get(id(origin)) or _share(shared, origin, _origin_row(origin)),
+            shared.get(id(usage)) or _share(shared, usage, _usage_row(usage)),
+        )
     )
 
 
-def _origin_json(o: Origin) -> orjson.Fragment:
-    who = (o.kind, o.maker, o.depth, o.parents, o.source, o.licence)
-    return orjson.Fragment(orjson.dumps((*who, o.earliest, o.latest, o.tier, o.evidence)))
+def _share(shared: dict[int, orjson.Fragment], part: object, row: list[Any]) -> orjson.Fragment:
+    fragment = shared[id(part)] = orjson.Fragment(orjson.dumps(row))
+    return fragment
+
+
+def _verdict_row(verdict: Verdict) -> list[Any]:
+    return [verdict.ok, verdict.score, [[c.name, c.ok, c.detail] for c in verdict.checks]]
+
+
+def _origin_row(o: Origin) -> list[Any]:
+    who = [o.kind, o.maker, o.depth, o.parents, o.source, o.licence]
+    return [*who, o.earliest, o.latest, o.tier, o.evidence]
+
+
+def _usage_row(usage: Usage) -> list[Any]:
+    return [usage.prompt_tokens, usage.completion_tokens, usage.cost]
 
 
 # Arrow.
@@ -292,9 +302,12 @@ def _explain(value: Any, kind: pa.DataType, where: str) -> None:
             _explain(item, kind.value_type, f"{where}[{place}]")
     else:
         try:
-            pa.array([value], type=kind)
+            (back,) = pa.array([value], type=kind).to_pylist()
+            fits = back == value or pa.types.is_floating(kind)  # rounding to the type is meant
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            raise Unfit(f"{where}: expected {kind}, got {value!r:.60}") from None
+            fits = False
+        if not fits:
+            raise Unfit(f"{where}: expected {kind}, got {value!r:.60}")
 
 
 def to_batch(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
@@ -312,10 +325,11 @@ def to_batch(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
         return pa.array(rows, type=kind).take(pa.array(places, type=pa.int64()))
 
     verdicts = [r.verdict for r in records]
-    checks: dict[tuple[Check, ...], int] = {}
-    places = [checks.setdefault(v.checks, len(checks)) for v in verdicts]
+    checks: dict[int, int] = {}
+    places = [checks.setdefault(id(v.checks), len(checks)) for v in verdicts]
+    groups = {id(v.checks): v.checks for v in verdicts}
     check_rows = [
-        [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in group] for group in checks
+        [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in groups[i]] for i in checks
     ]
     verdict = pa.StructArray.from_arrays(
         [
