@@ -1,7 +1,28 @@
 """Stillroom: synthetic data anyone can re-check. Public names are loaded when first used."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stillroom.dataset import Dataset, open
+    from stillroom.errors import UserError
+    from stillroom.pipeline import run
+    from stillroom.record import Record
+    from stillroom.stages.adopt import check
+    from stillroom.stages.export import export
+    from stillroom.stages.verify import verify
+    from stillroom.testing import check_world
+    from stillroom.world import (
+        Check,
+        Context,
+        Data,
+        Draft,
+        Finding,
+        Task,
+        Verdict,
+        View,
+        World,
+    )
 
 __version__ = "0.1.0"
 
@@ -25,7 +46,27 @@ _HOMES = {
     "check_world": "testing",
     "UserError": "errors",
 }
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "Check",
+    "Context",
+    "Data",
+    "Dataset",
+    "Draft",
+    "Finding",
+    "Record",
+    "Task",
+    "UserError",
+    "Verdict",
+    "View",
+    "World",
+    "__version__",
+    "check",
+    "check_world",
+    "export",
+    "open",
+    "run",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,20 +1,33 @@
 """The command line: each verb calls the Python API. Heavy imports happen inside the verbs."""
 
-import json
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stillroom import __version__
 from stillroom.errors import INTERRUPTED, OUR_BUG, SAID_NO, STOPPED, USER_MISTAKE, UserError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Folder(click.ParamType):  # type: ignore[type-arg]
+    """A path. (click.Path would do, but importing pathlib alone is a tenth of `--help`.)"""
+
+    name = "path"
+
+    def convert(self, value: Any, param: object, ctx: object) -> "Path":
+        from pathlib import Path
+
+        return Path(value)
+
+
+FOLDER = Folder()
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 TRUST = click.option(
     "--trust-code", is_flag=True, help="Run a world's code that is not Stillroom's own."
 )
-FOLDER = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -32,9 +45,10 @@ def cli() -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any recipe key.")
 @click.option("--preview", type=click.IntRange(1), help="Only show so many records; keep nothing.")
 @click.option("--repair", is_flag=True, help="Make damaged shards anew.")
-def run(what: str, preview: int | None, out: Path | None, **given: Any) -> None:
+def run(what: str, preview: int | None, out: "Path | None", **given: Any) -> None:
     """Run a RECIPE.toml or a world (a name, FILE.py, package.module:Class), or go on with it."""
     import tempfile
+    from pathlib import Path
 
     from stillroom.pipeline import run as run_it
     from stillroom.view.terminal import Progress, outcome
@@ -53,7 +67,7 @@ def run(what: str, preview: int | None, out: Path | None, **given: Any) -> None:
 @click.option("--as", "world", required=True, metavar="WORLD", help="Whose checks to run.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A field of the world.")
 @AS_JSON
-def check(file: Path, world: str, settings: tuple[str, ...], as_json: bool) -> None:
+def check(file: "Path", world: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Run a world's checks on data made elsewhere: JSON lines (chat or text) or Parquet."""
     from dataclasses import asdict
 
@@ -70,7 +84,7 @@ def check(file: Path, world: str, settings: tuple[str, ...], as_json: bool) -> N
 @click.argument("record", required=False)
 @TRUST
 @AS_JSON
-def show(run_folder: Path, record: str | None, trust_code: bool, as_json: bool) -> None:
+def show(run_folder: "Path", record: str | None, trust_code: bool, as_json: bool) -> None:
     """Show a run in numbers and sentences, or one RECORD of it by its id or the id's beginning."""
     from stillroom.dataset import as_row
     from stillroom.view import summary, terminal
@@ -87,7 +101,7 @@ def show(run_folder: Path, record: str | None, trust_code: bool, as_json: bool) 
 @cli.command()
 @click.argument("run_folder", metavar="RUN", type=FOLDER)
 @TRUST
-def view(run_folder: Path, trust_code: bool) -> None:
+def view(run_folder: "Path", trust_code: bool) -> None:
     """Write the run's page, RUN/report.html, and print its path."""
     from stillroom.view import terminal
     from stillroom.view.page import write_page
@@ -102,7 +116,7 @@ def view(run_folder: Path, trust_code: bool) -> None:
 @click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
 @TRUST
 @AS_JSON
-def verify(run_folder: Path, as_json: bool, **given: Any) -> None:
+def verify(run_folder: "Path", as_json: bool, **given: Any) -> None:
     """Re-check a run from disk: hashes, order, counts, root, and every verdict."""
     from dataclasses import asdict
 
@@ -119,7 +133,7 @@ def verify(run_folder: Path, as_json: bool, **given: Any) -> None:
 @click.option("--to", required=True, help="chat, text, parquet, or a format of the world's own.")
 @click.option("--out", type=FOLDER, help="The folder; RUN-FORMAT by default.")
 @TRUST
-def export(run_folder: Path, to: str, out: Path | None, trust_code: bool) -> None:
+def export(run_folder: "Path", to: str, out: "Path | None", trust_code: bool) -> None:
     """Export a finished run for training, split into train, validation and test, with a card."""
     from stillroom.stages.export import export as export_it
 
@@ -140,6 +154,8 @@ def worlds(as_json: bool) -> None:
 @click.argument("name")
 def new(name: str) -> None:
     """Write NAME.py, a small world that runs, and test_NAME.py beside it."""
+    from pathlib import Path
+
     from stillroom.worlds.new import write_world
 
     for path in write_world(name, Path()):
@@ -148,9 +164,9 @@ def new(name: str) -> None:
 
 
 @cli.command()
-@click.option("--out", type=FOLDER, default=Path("runs/demo"), show_default=True)
+@click.option("--out", type=FOLDER, default="runs/demo", show_default=True)
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; changes no byte.")
-def demo(out: Path, workers: int | None) -> None:
+def demo(out: "Path", workers: int | None) -> None:
     """Run every world small, and write the pages."""
     import tomllib
 
@@ -158,25 +174,31 @@ def demo(out: Path, workers: int | None) -> None:
     from stillroom.view.page import write_page
     from stillroom.view.terminal import Progress, outcome, world_of
 
-    for one in tomllib.loads((RECIPES / "laptop.toml").read_text())["run"]:
+    for one in tomllib.loads((_recipes() / "laptop.toml").read_text())["run"]:
         with Progress() as progress:
-            recipe = RECIPES / one["recipe"]
+            recipe = _recipes() / one["recipe"]
             result = run_it(recipe, out=out / recipe.stem, count=one["count"], workers=workers,
                             watch=progress.watch)  # fmt: skip
         click.echo(outcome(result.folder, 3))
         click.echo(f"page: {write_page(result.folder, world_of(result.folder, False))}\n")
 
 
-RECIPES = Path(__file__).parent / "recipes"
+def _recipes() -> "Path":
+    """The folder of the packaged recipes."""
+    from pathlib import Path
+
+    return Path(__file__).parent / "recipes"
 
 
 def _recipe(what: str) -> str:
     """The packaged recipe of this name, if there is one: `stillroom run lessons`."""
-    packaged = RECIPES / f"{what}.toml"
+    packaged = _recipes() / f"{what}.toml"
     return str(packaged) if what.isidentifier() and packaged.is_file() else what
 
 
 def _say(value: dict[str, Any], as_json: bool, words: Any) -> None:
+    import json
+
     click.echo(json.dumps(value, ensure_ascii=False, default=str) if as_json else words())
 
 

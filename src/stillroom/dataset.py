@@ -60,7 +60,8 @@ class Dataset:
 
     def to_pandas(self) -> "pd.DataFrame":
         """The table as a pandas DataFrame; needs pandas."""
-        return self.table().to_pandas()
+        frame: pd.DataFrame = self.table().to_pandas()
+        return frame
 
     def _table(self, file: Path, rows: int | None) -> pa.Table:
         try:
