@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from stillroom import merkle
 from stillroom.files import parquet_bytes, sha256, write_file
-from stillroom.record import Record, canonical, digest, envelope, row_bytes, to_batch
+from stillroom.record import Record, Shared, canonical, digest, envelope, row_bytes, to_batch
 
 INDEX = pa.schema(
     [("id", pa.string()), ("leaf", pa.binary(32)), ("outcome", pa.string()), ("shard", pa.int32())]
@@ -44,7 +44,12 @@ class Shard:
 
 
 def write_shard(
-    folder: Path, shard: Shard, kept: list[Record], rest: list[Record], data: pa.StructType
+    folder: Path,
+    shard: Shard,
+    kept: list[Record],
+    rest: list[Record],
+    data: pa.StructType,
+    shared: Shared,
 ) -> Shard:
     """Write a shard's two files, the kept one last; returns the shard with their hashes."""
     schema = envelope(data)
@@ -55,8 +60,8 @@ def write_shard(
         write_file(folder / shard.rest_name, content)
     else:
         (folder / shard.rest_name).unlink(missing_ok=True)
-    footer = asdict(shard) | {"rest_sha256": rest_sha, "leaves": _leaves(kept)}
-    footer["rest_leaves"] = _leaves(rest)
+    footer = asdict(shard) | {"rest_sha256": rest_sha, "leaves": _leaves(kept, shared)}
+    footer["rest_leaves"] = _leaves(rest, shared)
     del footer["sha256"]
     table = to_batch(kept, schema.with_metadata({_FOOTER: canonical(footer)}))
     content = parquet_bytes(table)
@@ -65,8 +70,7 @@ def write_shard(
     return Shard(**made)
 
 
-def _leaves(records: list[Record]) -> str:
-    shared: dict[int, Any] = {}
+def _leaves(records: list[Record], shared: Shared) -> str:
     leaves = [merkle.leaf(row_bytes(record, shared)) for record in records]
     return base64.b64encode(b"".join(leaves)).decode()
 

@@ -163,11 +163,14 @@ def record_id(task: str, ordinal: int, data: bytes) -> str:
     return blake2b(content, digest_size=16).hexdigest()
 
 
-def row_bytes(record: Record, shared: dict[int, orjson.Fragment] | None = None) -> bytes:
+Shared = dict[int, orjson.Fragment]
+
+
+def row_bytes(record: Record, shared: Shared | None = None) -> bytes:
     """The whole row as canonical JSON: what the Merkle tree is built over.
 
-    `shared` keeps the JSON of parts that rows have in common, by identity: the caller holds all
-    records while it uses one.
+    `shared` holds the JSON of parts that is known already, by identity, and of those that rows have
+    in common: the caller keeps all the records while it uses one.
     """
     shared = {} if shared is None else shared
     rid, world, task, task_json, generation, data, verdict, tags, origin, usage = record
@@ -178,7 +181,7 @@ def row_bytes(record: Record, shared: dict[int, orjson.Fragment] | None = None) 
             task,
             task_json,
             generation,
-            orjson.Fragment(canonical(data)),
+            shared.get(id(data)) or orjson.Fragment(canonical(data)),
             shared.get(id(verdict)) or _share(shared, verdict, _verdict_row(verdict)),
             sorted(tags.items()),
             shared.get(id(origin)) or _share(shared, origin, _origin_row(origin)),
@@ -187,7 +190,7 @@ def row_bytes(record: Record, shared: dict[int, orjson.Fragment] | None = None) 
     )
 
 
-def _share(shared: dict[int, orjson.Fragment], part: object, row: list[Any]) -> orjson.Fragment:
+def _share(shared: Shared, part: object, row: list[Any]) -> orjson.Fragment:
     fragment = shared[id(part)] = orjson.Fragment(orjson.dumps(row))
     return fragment
 

@@ -27,6 +27,7 @@ from stillroom.record import (
     EXCEPTION,
     Origin,
     Record,
+    Shared,
     Unfit,
     Usage,
     canonical,
@@ -108,20 +109,21 @@ def make_shard(job: Job) -> dict[str, Any]:
 
 def try_shard(job: Job) -> list[str]:
     """Work on a shard without writing: what went wrong, in words."""
-    _, _, records = _records(job, log=False)
+    _, _, records, _ = _records(job, log=False)
     return [f"{r.outcome}: {r.verdict.reason}" for r in records if not r.verdict.ok]
 
 
-def _records(job: Job, log: bool = True) -> tuple[World, Making, list[Record]]:
+def _records(job: Job, log: bool = True) -> tuple[World, Making, list[Record], Shared]:
     m = Making(**job)
     world = world_of(m.spec, m.config)
     failures = Failures(world, Path(m.run), f"g{m.generation:03d}-{m.index:05d}" if log else "")
     tasks = given(world, m)
     made = receive(Path(m.drafts)) if m.drafts else make(world, m, tasks, failures)
-    return world, m, settle(world, m, tasks, made, failures)
+    shared: Shared = {}
+    return world, m, settle(world, m, tasks, made, failures, shared), shared
 
 
-def _write(world: World, m: Making, records: list[Record]) -> dict[str, Any]:
+def _write(world: World, m: Making, records: list[Record], shared: Shared) -> dict[str, Any]:
     kept: list[Record] = []
     rest: list[Record] = []
     for record in records:
@@ -129,7 +131,7 @@ def _write(world: World, m: Making, records: list[Record]) -> dict[str, Any]:
     failed = sum(record.outcome == "failed" for record in rest)
     shard = Shard(m.index, m.first, len(m.tasks), len(kept), len(rest) - failed, failed)
     folder = parts.generation_folder(Path(m.run), m.generation)
-    return asdict(parts.write_shard(folder, shard, kept, rest, type(world).schema))
+    return asdict(parts.write_shard(folder, shard, kept, rest, type(world).schema, shared))
 
 
 # Make.
@@ -332,14 +334,24 @@ class Checker:
 
 
 def settle(
-    world: World, m: Making, tasks: list[Given], made: Iterable[Made], failures: Failures
+    world: World,
+    m: Making,
+    tasks: list[Given],
+    made: Iterable[Made],
+    failures: Failures,
+    shared: Shared,
 ) -> list[Record]:
-    """Records from drafts: cast, check, show, ids, origin. Nothing is written."""
+    """Records from drafts: cast, check, show, ids, origin. Nothing is written.
+
+    `shared` takes the JSON of the data, which the rows' hashes need again.
+    """
     name, check, origin = type(world).name, Checker(world, Path(m.run), m.model), _Origins(world, m)
     records = []
     for one in _fit(list(made), type(world).schema):
         of, verdict, failure = tasks[one.place], None, one.failure
-        rid = record_id(of.id, one.ordinal, canonical(one.data))
+        content = canonical(one.data)
+        shared[id(one.data)] = orjson.Fragment(content)
+        rid = record_id(of.id, one.ordinal, content)
         if not failure:
             try:
                 verdict = check(rid, of.task, one.data, of.id)

@@ -47,7 +47,7 @@ def remake(
             )
             tasks = shard.given(world, m)
             made, silent = _make(world, m, tasks), Failures(world, folder, "")
-            found = {record.id for record in shard.settle(world, m, tasks, made, silent)}
+            found = {record.id for record in shard.settle(world, m, tasks, made, silent, {})}
             done += 1
             if found != expected.get(tasks[0].id, set()):
                 what = f"task {place} ({tasks[0].id})"

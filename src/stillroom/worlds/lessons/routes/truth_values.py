@@ -1,0 +1,45 @@
+"""Formulas of logic, evaluated at once; misconceptions by twisting."""
+
+import re
+from typing import Any
+
+from stillroom.worlds.lessons.content import Slots
+from stillroom.worlds.lessons.routes import Question, Step, chains
+
+start, answer_fault = chains.start, chains.answer_fault
+_RULES = {name: name for name in ("not", "and", "or", "xor", "implies")}
+
+
+def step_fault(question: Question, step: Step, slots: Slots) -> str:
+    return chains.reduction_fault(step, slots, _RULES)
+
+
+def wrongs(question: Question) -> dict[str, Any]:
+    text = question.slots["formula"]
+    tree = chains.side(text)
+    twists = {
+        "or_as_xor": ("or", lambda a, b: a != b),
+        "implies_as_and": ("implies", lambda a, b: a and b),
+        "xor_as_or": ("xor", lambda a, b: a or b),
+        "and_as_or": ("and", lambda a, b: a or b),
+    }
+    used = set(chains.operators(text))
+    found = {}
+    for name, (operator, meaning) in twists.items():
+        if operator in used:
+
+            def twist(head: str, kids: list[Any], op: str = operator, do: Any = meaning) -> Any:
+                return do(*kids) if head == op else None
+
+            found[name] = chains.misread(tree, twist)
+    return found
+
+
+def measure(question: Question) -> dict[str, Any]:
+    found = re.findall("not|and|xor|or|implies", question.slots["formula"])
+    return {
+        "operators": len(found),
+        "hard": sum(name in ("xor", "implies") for name in found),
+        "nots": found.count("not"),
+        "implies": int("implies" in found),
+    }
