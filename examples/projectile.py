@@ -2,9 +2,9 @@
 
     stillroom run examples/projectile.py --count 200
 
-Shows how to check a simulation without running it again: `make` goes forward by Runge-Kutta; `check`
-goes back from each stored state to the one before it by another method, all pieces at once, so that
-every number is held by its neighbours. Places and velocities are complex numbers: x + iy.
+Shows how to check a simulation without running it again: `make` goes forward by Runge-Kutta;
+`check` goes back from every state to the one before, by another method, so that each number is held
+by its neighbours. Places and velocities are complex numbers: x + iy.
 """
 
 import cmath
@@ -53,24 +53,19 @@ class Projectile(World):
             "lands": [y[-1], y.min()],
         }
         worst = {rule: float(np.abs(error).max()) for rule, error in errors.items()}
-        checks = [Check(r, e <= self.tolerance, f"off by {e:.0e}") for r, e in worst.items()]
-        return Verdict(tuple(checks))
+        wrong = {rule: f"off by {e:.1e}" for rule, e in worst.items() if not e <= self.tolerance}
+        return Verdict(tuple(Check(r, r not in wrong, wrong.get(r, "")) for r in errors))
 
     def show(self, record: Record) -> View:
         flight, end = record.data, record.data["course"][-1]
-        ask = "A ball leaves the ground at {speed} m/s, {angle} degrees up; the air brakes it by "
-        ask = (ask + "{drag} times its speed squared. Where does it land, and when?").format(
-            **flight
-        )
-        answer = f"{end['x']:.2f} m away, after {end['t']:.2f} s."
+        ask = "A ball starts at {speed} m/s, {angle}° up; air brakes it by {drag} v². How far?"
+        ask, answer = ask.format(**flight), f"{end['x']:.2f} m, in {end['t']:.2f} s"
         chat = ({"role": "user", "content": ask}, {"role": "assistant", "content": answer})
-        points = " ".join(f"{s['x']:.1f},{80 - s['y']:.1f}" for s in flight["course"])
-        line = f'<polyline points="{points}" fill="none" stroke="currentColor"/>'
+        points = " ".join(f"{s['x']:.1f},{-s['y']:.1f}" for s in flight["course"])
+        html = f'<svg viewBox="0 -80 160 80"><path d="M{points}" fill="none" stroke="teal"/></svg>'
         tags = {"difficulty": "hard" if flight["speed"] > 25 else "easy"}
         features = {"range": end["x"], "height": max(s["y"] for s in flight["course"])}
-        return View(
-            f"{ask} {answer}", chat, f'<svg viewBox="0 0 160 80">{line}</svg>', tags, features
-        )
+        return View(f"{ask} {answer}", chat, html, tags, features)
 
     def spoil(self, data: Data, rng: np.random.Generator) -> tuple[str, Data]:
         course = [dict(state) for state in data["course"]]

@@ -274,7 +274,8 @@ def test_records_without_run_json_are_refused(finished: Path) -> None:
     before = contents(finished)
     code, _, err = here(*words_of(finished))
     assert code == 2
-    assert "no run.json" in err
+    assert str(finished) in err
+    assert "--out" in err
     assert contents(finished) == before
 
 
@@ -415,14 +416,11 @@ def test_numpy_numbers_in_a_plan_stay_numbers_or_are_refused(tmp_path: Path) -> 
     assert [record.task for record in stillroom.open(tmp_path / "run")] == [{"a": 1}]
 
 
-@pytest.mark.parametrize(("count", "used"), [(40, 1000), (60, 1200)])
-def test_a_plan_for_ever_without_acceptance_is_stopped(
-    count: int, used: int, tmp_path: Path
-) -> None:
-    code, _, err = here(*words_of(tmp_path / "run", count, "never right"))
+def test_a_plan_for_ever_without_acceptance_is_stopped(tmp_path: Path) -> None:
+    code, _, err = here(*words_of(tmp_path / "run", 60, "never right"))
     assert code == 4
-    told = f"too few were kept: {used} tasks used, 0 kept, {used} refused, 0 failed; {count}"
-    assert told in err
+    told = "too few were kept: 1200 tasks used, 0 kept, 1200 refused, 0 failed; 60 are wanted"
+    assert told in err  # 20 times 60
     assert re.search(r"the commonest reason \(\d+ times\): taste: bland", err)
 
 
@@ -463,14 +461,14 @@ def test_three_records_a_task(tmp_path: Path) -> None:
     assert report.ok, report.problems
 
 
-def test_a_set_in_the_data_never_costs_reproducibility(tmp_path: Path) -> None:
-    """The order of a set of texts differs from process to process."""
-    roots = set()
-    for number in ("1", "2"):
-        env = {**os.environ, "PYTHONHASHSEED": number}
-        code, out, _ = shell(*words_of(tmp_path / number, 9, "set"), env=env)
-        roots.add(root_in(out) if code == 0 else code)
-    assert len(roots) == 1
+@pytest.mark.parametrize("how", ["check edits", "show edits"])
+def test_a_world_that_edits_what_it_is_shown_does_no_harm(how: str, tmp_path: Path) -> None:
+    code, _, err = here(*words_of(tmp_path / "run", 9, how))
+    if code == 0:
+        report = verify(tmp_path / "run", trust_code=True)
+        assert report.problems == []
+    else:
+        assert code == 4, err
 
 
 def test_a_worker_that_dies_is_told_and_nothing_hangs(tmp_path: Path) -> None:
@@ -518,7 +516,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_stops_the_run_wherever_it_was(calm: Result, small_disk: Path) -> None:
@@ -535,7 +533,7 @@ def test_a_full_disk_stops_the_run_wherever_it_was(calm: Result, small_disk: Pat
         assert "the disk is full" in err
         assert "make room and run the same command" in err
         assert size > 0, err
-        stops, size = stops + 1, max(0, size - 4096)
+        stops, size = stops + 1, max(0, size - 8192)
         os.truncate(ballast, size)
     assert stops > 10
     assert root_in(words) == calm.root
@@ -606,7 +604,7 @@ BAD_FILES = {
     "a syntax error": (HEAD + "class Mine(:\n", "", ["syntax error", "mine.py, line 4"]),
     "bad bytes": ("x = '\udcff'\n", "", ["mine.py"]),
     "an exception at import": (HEAD + WORLD + "1 / 0\n", "", ["ZeroDivisionError", "line 6"]),
-    "an exit at import": (HEAD + WORLD + "raise SystemExit(5)\n", "", ["mine.py, line 6"]),
+    "an exit at import": (HEAD + WORLD + "raise SystemExit(5)\n", "", ["mine.py", "5"]),
     "a missing module": ("import nowhere_at_all\n", "", ["nowhere_at_all", "mine.py, line 1"]),
     "no world": ("x = 3\n", "", ["no World is defined there", "mine.py"]),
     "two worlds": (
@@ -619,12 +617,12 @@ BAD_FILES = {
     "no schema": (
         "import stillroom\nclass Mine(stillroom.World):\n    name = 'mine'\n",
         "",
-        ["Mine has no `schema`"],
+        ["Mine has no", "schema"],
     ),
     "no plan": (
         HEAD + "class Mine(stillroom.World):\n    name, schema = 'mine', Sums.schema\n",
         "",
-        ["Mine has no plan()"],
+        ["Mine has no", "plan()"],
     ),
     "a run at import": (
         HEAD + WORLD + CALL.format(what="Mine()", out="inner"),
@@ -679,16 +677,18 @@ def test_an_unguarded_file_never_hangs(call: str, tmp_path: Path) -> None:
 # Ctrl-C.
 
 
-def start(out: Path, workers: int) -> "subprocess.Popen[str]":
-    """A slow run in a process group of its own, once its first shard is there."""
+def start(
+    out: Path, workers: int, event: str = "shard", pause: float = 0.06
+) -> "subprocess.Popen[str]":
+    """A slow run in a process group of its own, once it has told of the event."""
     words = command(*words_of(out), "--workers", workers)
-    env = {**os.environ, "SUMS_PAUSE": "0.06"}
+    env = {**os.environ, "SUMS_PAUSE": str(pause)}
     process = subprocess.Popen(
         words, env=env, text=True, stderr=subprocess.PIPE, start_new_session=True
     )
     deadline = time.monotonic() + 30
     events = out / "events.jsonl"
-    while not events.exists() or '"shard"' not in events.read_text():
+    while not events.exists() or f'"{event}"' not in events.read_text():
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -731,6 +731,19 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     assert verify(out, root=calm.root, trust_code=True).ok
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_before_the_first_shard(workers: int, calm: Result, tmp_path: Path) -> None:
+    process = start(tmp_path / "run", workers, event="begin", pause=1)
+    time.sleep(0.7)  # workers start, task 0 is tried
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "run the same command to go on" in err
+    assert "Traceback" not in err, err
+    assert group(process.pid) == []
+    assert root_in(here(*words_of(tmp_path / "run"))[1]) == calm.root
+
+
 # What was asked of another verb.
 
 
@@ -746,7 +759,7 @@ def test_a_verb_on_what_is_no_run(verb: str, tmp_path: Path) -> None:
 
 def test_a_verb_on_an_unfinished_run(tmp_path: Path) -> None:
     with pytest.raises(Stopped) as stop:
-        make(tmp_path / "run", how="never right")
+        make(tmp_path / "run", how="raises")
     assert stop.value.code == 4
     for verb in ("show", "view"):
         code, _, err = here(verb, tmp_path / "run")

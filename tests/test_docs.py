@@ -28,7 +28,9 @@ def test_python_blocks_run(page: Path, home: Path) -> None:
     found = blocks(page, "python")
     assert found
     for block in found:
-        done = subprocess.run([sys.executable, "-c", block], cwd=home, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=home, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
 
 

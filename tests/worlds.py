@@ -104,6 +104,8 @@ class Sums(World):
         if self.how in CHECKS:
             return CHECKS[self.how]()
         left = data["total"] - data["b"]
+        if self.how == "check edits":
+            data["dice"] = 0.25
         return Verdict(
             (
                 Check("task", data["a"] == task["a"]),
@@ -114,6 +116,8 @@ class Sums(World):
 
     def show(self, record: Record) -> View:
         data = record.data
+        if self.how == "show edits":
+            data["words"].append("shown")
         text = f"{data['a']} + {data['b']} = {data['total']}"
         return View(text, tags={"odd": str(data["a"] % 2), "size": str(len(text))})
 

@@ -56,14 +56,18 @@ def sealed(manifest: dict[str, Any]) -> bool:
     return bool(seal(rest)["seal"] == manifest.get("seal"))
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in the file; None when there is no file; UserError when it isn't JSON."""
+def read_json(path: Path, *keys: str) -> dict[str, Any] | None:
+    """The object in the file; None when there is no file; UserError when keys are missing in it."""
     try:
         found: dict[str, Any] = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except orjson.JSONDecodeError as wrong:
         raise UserError(f"not JSON: {wrong}", path, "the file was edited or cut off") from None
+    missing = list(keys) if not isinstance(found, dict) else [k for k in keys if k not in found]
+    if missing or not isinstance(found, dict):
+        what = f"this is not what Stillroom wrote: no {', '.join(missing) or 'object'} in it"
+        raise UserError(what, path, "the file was edited; `stillroom verify` says what else was")
     return found
 
 

@@ -19,7 +19,7 @@ from stillroom.engines.local import Job, Local, in_order
 from stillroom.errors import Stopped, UserError
 from stillroom.ledger import Ledger
 from stillroom.parts import Shard, tally
-from stillroom.record import canonical
+from stillroom.record import task_json
 from stillroom.shard import Making
 from stillroom.store import Run
 from stillroom.world import Teacher, World, has
@@ -77,7 +77,7 @@ async def _generation(
     watch: Watch,
 ) -> dict[str, Any]:
     folder = run.generation(number)
-    old = files.read_json(folder / "manifest.json")
+    old = files.read_json(folder / "manifest.json", "counts", "plan_ended", "shards")
     key = store.stage_key(plan.identity, number)
     if old is not None and (old["counts"]["dataset"] == plan.count or old["plan_ended"]):
         watch.progress(number, old["counts"])
@@ -115,7 +115,7 @@ async def _generation(
         raise Stopped(
             f"nothing was kept in generation {number}: {_sum(numbers)}",
             run.folder,
-            source.worst() or f"{type(plan.world).__name__}.plan({number}) gave no task",
+            source.worst(),
         )
     manifest = run.finish(number, done, plan.count, key, numbers["kept"] < plan.count)
     run.event("generation", generation=number, counts=manifest["counts"], root=manifest["root"])
@@ -129,7 +129,7 @@ def _limits(count: int, numbers: dict[str, int], source: "_Source") -> None:
         raise Stopped(
             f"too many failures: {_sum(numbers)}",
             source.run.folder,
-            f"{source.worst()}\ntracebacks are in {source.run.private / 'tracebacks'}; "
+            f"{source.worst()}\n{_tracebacks(source.run)}"
             "mend the world and run again: shards with failures are made anew",
         )
     if kept < count and tasks >= max(1000, 20 * count):
@@ -138,6 +138,11 @@ def _limits(count: int, numbers: dict[str, int], source: "_Source") -> None:
             source.run.folder,
             source.worst(),
         )
+
+
+def _tracebacks(run: Run) -> str:
+    folder = run.private / "tracebacks"
+    return f"tracebacks are in {folder}\n" if folder.is_dir() else ""
 
 
 def _sum(numbers: dict[str, int]) -> str:
@@ -150,6 +155,7 @@ class _Source:
 
     def __init__(self, plan: Plan, run: Run, number: int, state: Path | None) -> None:
         self.plan, self.run, self.number, self.state = plan, run, number, state
+        self.given = 0
 
     def jobs(self) -> Iterator[Job]:
         tasks = self._tasks()
@@ -163,11 +169,11 @@ class _Source:
         where = f"{type(self.plan.world).__name__}.plan({self.number})"
         for task in self.plan.world.plan(self.number):
             try:
-                if not isinstance(task, dict):
-                    raise TypeError(f"expected a dict, got {task!r:.60}")
-                yield canonical(task).decode()
-            except TypeError as wrong:
+                text = task_json(task)
+            except (TypeError, ValueError) as wrong:
                 raise UserError(f"a task is not JSON: {wrong}", where) from None
+            self.given += 1
+            yield text
 
     def worst(self) -> str:
         """The commonest reason for a "no" so far, in words."""
@@ -178,8 +184,11 @@ class _Source:
                 first = next((c for c in checks if not c["ok"]), {"name": "no check", "detail": ""})
                 reason = f"{first['name']}: {first['detail']}"
                 reasons[reason] = reasons.get(reason, 0) + 1
+        name = type(self.plan.world).__name__
+        if not reasons and not self.given:
+            return f"{name}.plan({self.number}) gave no task"
         if not reasons:
-            return ""
+            return f"{name}.make gave no record for most tasks"
         reason = max(reasons, key=lambda r: reasons[r])
         return f"the commonest reason ({reasons[reason]} times): {reason}"
 

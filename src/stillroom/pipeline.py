@@ -71,11 +71,14 @@ def run(
     recipe.assign(raw, tuple(settings))
     given = {"count": count, "seed": seed}
     raw |= {key: value for key, value in given.items() if value is not None}
-    if workers is not None:
-        raw["make"] = {**raw.get("make", {}), "workers": workers}
+    if workers is not None and isinstance(raw.setdefault("make", {}), dict):
+        raw["make"]["workers"] = workers
     if isinstance(what, World):
-        spec, world = worlds.spec_of(what), what
-        settled = Recipe.model_validate(raw)
+        if any(setting.startswith("world.") for setting in settings):
+            raise UserError(
+                "a world made in Python can't be set", do="give its fields to its class"
+            )
+        settled, spec, world = recipe.settle(raw, where, folder, what)
     else:
         settled, spec, world = recipe.settle(raw, where, folder)
     if teacher is not None:
@@ -89,7 +92,8 @@ def _raw(what: str | Path | World) -> tuple[dict[str, Any], str, Path]:
     """The recipe's raw tables, what to call them in an error, and the folder of relative paths."""
     if isinstance(what, World):
         config = what.model_dump(mode="json", exclude_none=True)
-        return {"name": type(what).name, "world": {"use": type(what).name, **config}}, "", Path()
+        raw = {"name": type(what).name, "world": {"use": type(what).name, **config}}
+        return raw, "the arguments of run()", Path()
     text = str(what)
     if text.endswith(".toml"):
         return recipe.from_file(Path(text)), text, Path(text).parent
@@ -109,12 +113,16 @@ async def _run(
     model = teacher.model if teacher else ""
     parts = recipe.identity(settled, spec, world, model)
     identity = store.identity_hash(parts)
-    spec = _settle_folder(run, settled, spec, world, parts)
+    known = files.read_json(run.folder / "run.json", "parts", "identity")
+    whole = files.read_json(run.folder / "make" / "manifest.json", "counts", "generations", "root")
+    _same_recipe(run, known, parts)
+    if whole is not None:
+        _not_smaller(whole, settled.count, world.generations)
+    spec = _settle_folder(run, settled, spec, world, None if known else parts)
     workers = settled.make.workers
     if spec.here and workers > 1:
         watch.say("the world is defined in __main__: it runs in this process alone")
         workers = 0
-    whole = files.read_json(run.folder / "make" / "manifest.json")
     plan = fold.Plan(
         world=world,
         spec=spec.json(),
@@ -168,27 +176,25 @@ def _keep_traceback(run: Run, bug: Exception) -> Path:
 
 
 def _complete(whole: dict[str, Any], plan: fold.Plan) -> bool:
-    """Whether the run holds already what is asked for; it can't shrink."""
+    """Whether the run holds already what is asked for."""
     generations, counts = len(whole["generations"]), whole["counts"]
-    if generations > plan.world.generations or counts["dataset"] > plan.count * generations:
-        raise UserError(
-            f"this run has {counts['dataset']} records in {generations} generation(s) already, "
-            f"{plan.count} in {plan.world.generations} are asked for",
-            do="a run can grow, not shrink: give another --out",
-        )
     ended = counts["dataset"] < plan.count * generations
     return generations == plan.world.generations and (
         counts["dataset"] == plan.count * generations or (ended and whole["plan_ended"])
     )
 
 
-def _settle_folder(
-    run: Run, settled: Recipe, spec: worlds.Spec, world: World, parts: dict[str, Any]
-) -> worlds.Spec:
-    """Write run.json and recipe.toml, or make sure that they are this recipe's; the run's spec."""
-    known = files.read_json(run.folder / "run.json")
-    if known is None and (run.folder / "make").exists():
-        raise UserError("this folder has records but no run.json", run.folder, "give another --out")
+def _not_smaller(whole: dict[str, Any], count: int, generations: int) -> None:
+    here, records = len(whole["generations"]), whole["counts"]["dataset"]
+    if here > generations or records > count * here:
+        raise UserError(
+            f"this run has {records} records in {here} generation(s) already, "
+            f"{count} in {generations} are asked for",
+            do="a run can grow, not shrink: give another --out",
+        )
+
+
+def _same_recipe(run: Run, known: dict[str, Any] | None, parts: dict[str, Any]) -> None:
     if known is not None and known["parts"] != parts:
         raise UserError(
             f"this folder holds a run of another recipe: {_differences(known['parts'], parts)}",
@@ -196,6 +202,12 @@ def _settle_folder(
             "give another folder with --out, run the recipe that is in it (recipe.toml), "
             "or remove the folder",
         )
+
+
+def _settle_folder(
+    run: Run, settled: Recipe, spec: worlds.Spec, world: World, parts: dict[str, Any] | None
+) -> worlds.Spec:
+    """Write recipe.toml, the copy of a user's file and, in a new run, run.json; the run's spec."""
     copied = spec
     if spec.file:
         file = run.folder / "world" / Path(spec.file).name
@@ -204,7 +216,7 @@ def _settle_folder(
             files.write_file(file, Path(spec.file).read_bytes())
         copied = worlds.Spec(spec.module, spec.cls, str(file.resolve()), spec.sha256)
     files.write_file(run.folder / "recipe.toml", settled.toml().encode())
-    if known is None:
+    if parts is not None:
         about = {
             "identity": store.identity_hash(parts),
             "parts": parts,

@@ -48,6 +48,8 @@ def from_file(path: Path) -> dict[str, Any]:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError("there is no such recipe", path) from None
+    except OSError as wrong:
+        raise UserError(f"can't read the recipe: {wrong.strerror}", path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
         raise UserError(f"the recipe is not valid TOML: {wrong}", path) from None
     return {"name": path.stem, **raw}
@@ -76,17 +78,22 @@ def assign(raw: dict[str, Any], settings: tuple[str, ...]) -> None:
         place[last] = parsed
 
 
-def settle(raw: dict[str, Any], where: str, folder: Path) -> tuple[Recipe, worlds.Spec, World]:
-    """Recipe, world spec and world from raw tables, or one UserError that holds every mistake."""
+def settle(
+    raw: dict[str, Any], where: str, folder: Path, world: World | None = None
+) -> tuple[Recipe, worlds.Spec, World]:
+    """Recipe, world spec and world from raw tables, or one UserError that holds every mistake.
+
+    With a `world` that was made in Python, its table is taken as it is.
+    """
     wrong: list[str] = []
     recipe: Recipe | None = None
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
         wrong += _mistakes(error, Recipe, "")
-    spec, world = None, None
+    spec = worlds.spec_of(world) if world is not None else None
     table = raw.get("world")
-    if isinstance(table, dict):
+    if isinstance(table, dict) and world is None:
         use = table.get("use")
         if not isinstance(use, str):
             wrong.append('world.use: missing; it says which world, for example use = "lessons"')

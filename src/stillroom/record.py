@@ -4,6 +4,7 @@ Ids and hashes are BLAKE2b (RFC 7693) over canonical JSON, so anyone can recompu
 Parquet file alone. No record holds a clock time, a host, a process id or a path.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -127,14 +128,25 @@ def envelope(data: pa.StructType) -> pa.Schema:
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, (set, frozenset)):
-        raise TypeError("a set has no order: give a sorted list")
     return str(value)  # Decimal, timedelta: their text is exact, and the schema fixes the type
 
 
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys and no spaces (UTF-8); what ids and hashes are taken over."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
+
+
+def task_json(task: Any) -> str:
+    """A task as canonical JSON; TypeError or ValueError when it is none.
+
+    NaN is looked for where a null is: orjson would write the one as the other.
+    """
+    if not isinstance(task, dict):
+        raise TypeError(f"expected a dict, got {task!r:.60}")
+    text = orjson.dumps(task, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
+    if "null" in text:
+        json.dumps(task, allow_nan=False, default=str)
+    return text
 
 
 def digest(content: bytes, size: int = 32) -> bytes:
@@ -299,6 +311,8 @@ def _explain(value: Any, kind: pa.DataType, where: str) -> None:
     elif (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     ):
+        if isinstance(value, (set, frozenset)):
+            raise Unfit(f"{where}: a set has no order: give a sorted list")
         if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
             raise Unfit(f"{where}: expected a list, got {value!r:.60}")
         for place, item in enumerate(value):

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 import pyarrow as pa
 
@@ -219,6 +220,8 @@ def _drafts(place: int, drafts: Any) -> list[Made]:
     made = []
     for ordinal, one in enumerate(drafts):
         if isinstance(one, Draft):
+            if not all(isinstance(text, str) for text in (*one.parents, one.source or "")):
+                raise TypeError("a draft's parents and source are text: record ids, a name")
             made.append(Made(place, ordinal, one.data, one.parents, one.source))
         else:
             made.append(Made(place, ordinal, one))
@@ -319,11 +322,7 @@ class Checker:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
             verdict = self._loop.run_until_complete(verdict)
-        if not isinstance(verdict, Verdict):
-            raise TypeError(f"check returned {type(verdict).__name__}, not a Verdict")
-        if not verdict.ok and any(c.name == EXCEPTION for c in verdict.checks):
-            raise ValueError(f"the check name {EXCEPTION!r} is reserved")
-        return verdict
+        return _sound(verdict)
 
     def _teacher(self, task: str) -> TaskTeacher | None:
         if not self._model or not task:
@@ -331,6 +330,34 @@ class Checker:
         if self._ledger is None:
             self._ledger = Ledger(self._run / "ledger.sqlite", read_only=True)
         return TaskTeacher(self._ledger, self._model, task, None)
+
+
+def _sound(verdict: Any) -> Verdict:
+    """The verdict as it will be on disk (numpy's numbers as Python's), or what is wrong with it."""
+    if not isinstance(verdict, Verdict):
+        raise TypeError(f"check returned {type(verdict).__name__}, not a Verdict")
+    for c in verdict.checks:
+        if type(c.ok) is not bool or type(c.name) is not str or type(c.detail) is not str:
+            return _sound(_plain(verdict))
+    if type(verdict.score) is not float:
+        return _sound(_plain(verdict))
+    if not 0 <= verdict.score <= 1:
+        raise ValueError(f"a verdict's score lies in 0 to 1, not {verdict.score}")
+    if not verdict.ok and any(c.name == EXCEPTION for c in verdict.checks):
+        raise ValueError(f"the check name {EXCEPTION!r} is reserved")
+    return verdict
+
+
+def _plain(verdict: Verdict) -> Verdict:
+    for c in verdict.checks:
+        if not isinstance(c.ok, (bool, np.bool_)):
+            raise TypeError(f"check {c.name!r}: ok is {c.ok!r:.40}, not True or False")
+        if not isinstance(c.name, str) or not isinstance(c.detail, str):
+            raise TypeError(f"check {c.name!r:.40}: name and detail must be text")
+    if not isinstance(verdict.score, (int, float, np.number)):
+        raise TypeError(f"a verdict's score is a number, not {verdict.score!r:.40}")
+    checks = tuple(Check(str(c.name), bool(c.ok), str(c.detail)) for c in verdict.checks)
+    return Verdict(checks, float(verdict.score))
 
 
 def settle(
@@ -368,8 +395,11 @@ def settle(
         if not failure:
             try:
                 tags.update(_tags(world.show(record).tags))
+                if canonical(one.data) != content:
+                    raise ValueError("check or show changed the data that it was given")
             except Exception as wrong:  # a record that can't be shown has failed too
                 record = record._replace(verdict=_failed(failures.note("show", wrong)))
+                shared.pop(id(one.data))
         records.append(record)
     return records
 

@@ -42,6 +42,9 @@ from stillroom.files import (
 from stillroom.parts import INDEX, Shard, generation_folder, generation_root, index_of, tally
 from stillroom.record import canonical, digest
 
+# What may lie in a folder whose run was killed before it was named.
+_EMPTY_RUN = {".lock", "private", "recipe.toml", "world", "events.jsonl"}
+
 
 class Run:
     """An open run folder that this process alone may write to."""
@@ -54,6 +57,7 @@ class Run:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = (self.folder / ".lock").open("a+")
+            strange = {path.name for path in self.folder.iterdir()} - _EMPTY_RUN
         except OSError as wrong:
             raise (
                 UserError(*disk_trouble(wrong))
@@ -64,6 +68,11 @@ class Run:
                     "give another one with --out",
                 )
             ) from None
+        if strange and not is_run(self.folder):
+            self._lock.close()
+            (self.folder / ".lock").unlink()
+            what = f"this folder has no run.json, but holds {', '.join(sorted(strange)[:5])}"
+            raise UserError(what, self.folder, "give an empty or a new one with --out")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

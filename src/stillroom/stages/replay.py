@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from stillroom import files, shard, store, worlds
 from stillroom.ledger import Ledger
 from stillroom.parts import Shard
-from stillroom.record import canonical
+from stillroom.record import task_json
 from stillroom.shard import Failures, Given, Making
 from stillroom.world import World, has
 
@@ -40,7 +40,7 @@ def remake(
                 generation=number,
                 index=0,
                 first=place,
-                tasks=[canonical(task).decode()],
+                tasks=[task_json(task)],
                 run=str(folder),
                 state=str(state or ""),
                 model=about["parts"]["teacher"],

@@ -18,7 +18,7 @@ from stillroom import files, merkle, parts, shard, store, worlds
 from stillroom.engines.local import Job, Local, in_order
 from stillroom.errors import UserError
 from stillroom.parts import Shard
-from stillroom.record import FORMAT, Record, canonical, from_rows, record_id, row_bytes
+from stillroom.record import FORMAT, Record, canonical, from_rows, record_id, row_bytes, task_json
 from stillroom.shard import Checker, Making, maker_depth
 from stillroom.stages.replay import remake
 from stillroom.world import World
@@ -166,7 +166,7 @@ def _jobs(
         return
     for one in manifest["shards"]:
         job = {"run": str(folder), "generation": number, "shard": one, "world": config}
-        job["tasks"] = [canonical(task).decode() for task in islice(plan, one["tasks"])]
+        job["tasks"] = [task_json(task) for task in islice(plan, one["tasks"])]
         job |= {"seed": about["parts"]["seed"], "model": about["parts"]["teacher"]}
         yield job
 

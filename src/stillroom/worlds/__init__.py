@@ -78,6 +78,7 @@ def spec_of(world: "World") -> Spec:
     cls = type(world)
     kept = next((Spec(m, c, f) for (m, c, f), known in _kept.items() if known is cls), None)
     if kept is None:
+        _whole(cls, cls.__module__)
         kept = Spec(cls.__module__, cls.__qualname__)
         _kept[(kept.module, kept.cls, "")] = cls
     if kept.file:
@@ -100,11 +101,30 @@ def load(spec: Spec) -> "type[World]":
             )
         if not (isinstance(found, type) and issubclass(found, World)):
             raise UserError(f"{spec.cls} is not a World", where, "derive it from stillroom.World")
-        for name in ("name", "schema"):
-            if not hasattr(found, name):
-                raise UserError(f"{spec.cls} has no `{name}`", where, "see docs/worlds.md")
+        _whole(found, where)
         _kept[key] = found
     return _kept[key]
+
+
+def _whole(cls: "type[World]", where: str) -> None:
+    """UserError that lists what a class still lacks to be a world."""
+    import pyarrow as pa
+
+    from stillroom.world import has
+
+    missing = [f"{verb}()" for verb in ("plan", "make", "check", "show") if not has(cls, verb)]
+    # pydantic's own `schema` method hides a missing one from hasattr.
+    if not isinstance(_written(cls, "schema"), pa.StructType):
+        missing.append("schema = pa.struct([...])")
+    if not isinstance(_written(cls, "name"), str):
+        missing.append('name = "..."')
+    if missing:
+        raise UserError(f"{cls.__name__} has no {', '.join(missing)}", where, "see docs/worlds.md")
+
+
+def _written(cls: type, name: str) -> Any:
+    """A class attribute as it was written, of the class or one above it."""
+    return next((vars(c)[name] for c in cls.__mro__ if name in vars(c)), None)
 
 
 def recorded(about: dict[str, Any], run: Path) -> Spec:
@@ -162,7 +182,7 @@ def _module(spec: Spec) -> Any:
         ) from None
     except UserError:
         raise
-    except Exception as wrong:
+    except (Exception, SystemExit) as wrong:
         line = _line_in(wrong, spec.file)
         what = f"importing the file raised {type(wrong).__name__}: {wrong}"
         raise UserError(what, f"{spec.file}, line {line}") from wrong
