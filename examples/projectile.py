@@ -50,7 +50,7 @@ class Projectile(World):
             "clock": [*(t - due)[:-1], t[-1] - np.clip(t[-1], due[-2], due[-1])],
             "energy never rises": np.diff((vx**2 + vy**2) / 2 + self.gravity * y).clip(0),
             "replay": (4 * fine - rough) / 3 - states[:, :-1],  # Richardson: as of endless pieces
-            "lands": [y[-1], y.min()],
+            "lands": [y[-1], y.min(), max(0, vy[-1])],  # on the ground, never below, falling
         }
         worst = {rule: float(np.abs(error).max()) for rule, error in errors.items()}
         wrong = {rule: f"off by {e:.1e}" for rule, e in worst.items() if not e <= self.tolerance}

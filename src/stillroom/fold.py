@@ -8,6 +8,7 @@ Everything is decided in plan order, so the result is the same for any number of
 import inspect
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -102,14 +103,15 @@ async def _generation(
         short = plan.count - sum(s.kept for s in done) - open_ * size
         return open_ < most and (short > 0 or open_ == 0)
 
-    async for one in in_order(work, source.jobs(), window):
-        done.append(one)
-        numbers = tally(done)
-        watch.progress(number, numbers)
-        run.event("shard", generation=number, **asdict(one))
-        _limits(plan.count, numbers, source)
-        if numbers["kept"] >= plan.count:
-            break
+    async with aclosing(in_order(work, source.jobs(), window)) as results:
+        async for one in results:
+            done.append(one)
+            numbers = tally(done)
+            watch.progress(number, numbers)
+            run.event("shard", generation=number, **asdict(one))
+            _limits(plan.count, numbers, source)
+            if numbers["kept"] >= plan.count:
+                break
     numbers = tally(done)
     if not numbers["kept"]:
         raise Stopped(

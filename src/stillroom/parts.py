@@ -13,7 +13,17 @@ import pyarrow.parquet as pq
 
 from stillroom import merkle
 from stillroom.files import parquet_bytes, sha256, write_file
-from stillroom.record import Record, Shared, canonical, digest, envelope, row_bytes, to_batch
+from stillroom.record import (
+    EXCEPTION,
+    Record,
+    Shared,
+    canonical,
+    digest,
+    envelope,
+    row_bytes,
+    to_batch,
+)
+from stillroom.world import Check
 
 INDEX = pa.schema(
     [("id", pa.string()), ("leaf", pa.binary(32)), ("outcome", pa.string()), ("shard", pa.int32())]
@@ -109,7 +119,8 @@ def index_of(folder: Path, shard: Shard, wanted: int) -> tuple[pa.Table, list[tu
     reasons = [(one, "surplus") for one in ids[wanted:]]
     if shard.rest_sha256:
         for row in pq.read_table(folder / shard.rest_name, columns=["id", "verdict"]).to_pylist():
-            reasons.append((row["id"], outcome_of(row["verdict"]["checks"])))
+            checks = [Check(**check) for check in row["verdict"]["checks"]]
+            reasons.append((row["id"], reason(checks)))
             outcomes.append(reasons[-1][1].partition(":")[0])
             ids.append(row["id"])
     packed = base64.b64decode(footer["leaves"]) + base64.b64decode(footer["rest_leaves"])
@@ -120,10 +131,10 @@ def index_of(folder: Path, shard: Shard, wanted: int) -> tuple[pa.Table, list[tu
     return pa.table([ids, leaves, outcomes, shard_column], schema=INDEX), reasons
 
 
-def outcome_of(checks: list[dict[str, Any]]) -> str:
+def reason(checks: Iterable[Check]) -> str:
     """ "failed: exception" or "refused: NAME", from the checks of a record that was not kept."""
-    wrong = next((c["name"] for c in checks if not c["ok"]), "nothing was checked")
-    return ("failed: " if wrong == "exception" else "refused: ") + wrong
+    wrong = next((check.name for check in checks if not check.ok), "nothing was checked")
+    return ("failed: " if wrong == EXCEPTION else "refused: ") + wrong
 
 
 def index_leaves(folder: Path, dataset: bool) -> Iterator[bytes]:

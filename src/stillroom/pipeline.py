@@ -16,6 +16,7 @@ from stillroom.errors import Stopped, UserError
 from stillroom.fold import Watch
 from stillroom.ledger import named
 from stillroom.recipe import Recipe
+from stillroom.repair import set_damaged_aside
 from stillroom.store import Run
 from stillroom.world import Teacher, World
 
@@ -114,7 +115,7 @@ async def _run(
     parts = recipe.identity(settled, spec, world, model)
     identity = store.identity_hash(parts)
     known = files.read_json(run.folder / "run.json", "parts", "identity")
-    whole = files.read_json(run.folder / "make" / "manifest.json", "counts", "generations", "root")
+    whole = _whole(run, repair)
     _same_recipe(run, known, parts)
     if whole is not None:
         _not_smaller(whole, settled.count, world.generations)
@@ -133,11 +134,11 @@ async def _run(
         teacher=teacher,
     )
     if repair:
-        damaged = store.set_damaged_aside(run)
+        damaged = set_damaged_aside(run, type(world).private)
         watch.say(
             f"{len(damaged)} damaged: {', '.join(damaged)}" if damaged else "nothing is damaged"
         )
-    elif whole is not None and _complete(whole, plan):
+    elif whole is not None and _complete(run, whole, plan):
         return result(run.folder)
     run.event("begin", workers=workers, count=settled.count)
     began = time.monotonic()
@@ -175,9 +176,23 @@ def _keep_traceback(run: Run, bug: Exception) -> Path:
     return log
 
 
-def _complete(whole: dict[str, Any], plan: fold.Plan) -> bool:
-    """Whether the run holds already what is asked for."""
+def _whole(run: Run, repair: bool) -> dict[str, Any] | None:
+    """The manifest of the whole; one that is broken is for `repair` to set aside."""
+    path = run.folder / "make" / "manifest.json"
+    try:
+        return files.read_json(path, "counts", "generations", "root", "plan_ended")
+    except UserError:
+        if not repair:
+            raise
+        return None
+
+
+def _complete(run: Run, whole: dict[str, Any], plan: fold.Plan) -> bool:
+    """Whether the run holds already what is asked for, its audit included."""
     generations, counts = len(whole["generations"]), whole["counts"]
+    audit = files.read_json(run.folder / "audit.json")
+    if audit is None or audit.get("root") != whole["root"]:
+        return False
     ended = counts["dataset"] < plan.count * generations
     return generations == plan.world.generations and (
         counts["dataset"] == plan.count * generations or (ended and whole["plan_ended"])

@@ -372,7 +372,7 @@ def settle(
 
     `shared` takes the JSON of the data, which the rows' hashes need again.
     """
-    name, check, origin = type(world).name, Checker(world, Path(m.run), m.model), _Origins(world, m)
+    name, check, origin = type(world).name, Checker(world, Path(m.run), m.model), Origins(world, m)
     records = []
     for one in _fit(list(made), type(world).schema):
         of, verdict, failure = tasks[one.place], None, one.failure
@@ -390,7 +390,16 @@ def settle(
             verdict = _failed(failure)
         tags: dict[str, str] = {}
         record = Record(
-            rid, name, of.id, of.json, m.generation, one.data, verdict, tags, origin(one), one.usage
+            rid,
+            name,
+            of.id,
+            of.json,
+            m.generation,
+            one.data,
+            verdict,
+            tags,
+            origin(one.parents, one.source),
+            one.usage,
         )
         if not failure:
             try:
@@ -415,8 +424,8 @@ def _tags(tags: Any) -> dict[str, str]:
     return tags  # type: ignore[no-any-return]
 
 
-class _Origins:
-    """Origins of a shard's records; equal ones are one object."""
+class Origins:
+    """Origins of a shard's records, by their parents and source; most are one object."""
 
     def __init__(self, world: World, m: Making) -> None:
         cls = type(world)
@@ -424,14 +433,14 @@ class _Origins:
         self.m = m
         self.plain = Origin(maker=maker, depth=maker_depth(world, m.generation, m.model))
 
-    def __call__(self, one: Made) -> Origin:
-        if not (one.parents or one.source):
+    def __call__(self, parents: tuple[str, ...], source: str | None) -> Origin:
+        if not (parents or source):
             return self.plain
         depth = self.plain.depth
-        for parent in one.parents:
+        for parent in parents:
             known = _depths(self.m.run, self.m.generation).get(parent)
             depth = None if depth is None or known is None else max(depth, 1 + known)
-        return replace(self.plain, parents=one.parents, source=one.source, depth=depth)
+        return replace(self.plain, parents=parents, source=source, depth=depth)
 
 
 def maker_depth(world: World, generation: int, model: str) -> int | None:

@@ -33,7 +33,6 @@ from stillroom.files import (
     parquet_bytes,
     read_json,
     seal,
-    sealed,
     sha256,
     tree,
     write_file,
@@ -82,12 +81,19 @@ class Run:
             raise UserError(
                 f"this run is locked by {holder}", self.folder, "wait for it, or give another --out"
             ) from None
+        try:
+            self._begin()
+        except OSError:
+            self._lock.close()
+            raise
+        return self
+
+    def _begin(self) -> None:
         self._lock.truncate(0)
         self._lock.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}")
         self._lock.flush()
         self.private.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(self.private / "scratch", ignore_errors=True)
-        return self
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.private / "scratch", ignore_errors=True)
@@ -171,34 +177,48 @@ class Run:
         for left in (fresh, old):
             shutil.rmtree(left, ignore_errors=True)
         fresh.mkdir()
-        parts = []
-        for manifest in manifests:
-            folder, surplus = self.generation(manifest["generation"]), manifest["counts"]["surplus"]
-            for shard in (Shard(**s) for s in manifest["shards"]):
-                rows = shard.kept - (surplus if shard.index == len(manifest["shards"]) - 1 else 0)
-                if rows:
-                    target = fresh / f"g{manifest['generation']:03d}-{shard.name}"
-                    _link(folder / shard.name, target, rows if rows < shard.kept else None)
-                    parts.append({"name": target.name, "rows": rows, "sha256": sha256(target)})
+        data = []
+        for name, source, rows in data_parts(self.folder, manifests):
+            _link(source, fresh / name, rows)
+            data.append({"name": name, "rows": rows, "sha256": sha256(fresh / name)})
         if (self.folder / "data").exists():
             (self.folder / "data").rename(old)
         fresh.rename(self.folder / "data")
         shutil.rmtree(old, ignore_errors=True)
-        whole = {
-            "stage": "run",
-            "key": key,
-            "counts": {n: sum(m["counts"][n] for m in manifests) for n in manifests[0]["counts"]},
-            "generations": [{"generation": m["generation"], "root": m["root"]} for m in manifests],
-            "data": parts,
-            "plan_ended": any(m["plan_ended"] for m in manifests),
-            "root": run_root([m["root"] for m in manifests]),
-        }
+        whole = whole_manifest(manifests, data, key)
         write_json(self.folder / "make" / "manifest.json", seal(whole))
         return whole
 
 
-def _link(source: Path, target: Path, rows: int | None) -> None:
-    if rows is not None:
+def data_parts(run: Path, manifests: list[dict[str, Any]]) -> Iterator[tuple[str, Path, int]]:
+    """(name in data/, the shard it comes from, how many of its first rows) of every part."""
+    for manifest in manifests:
+        folder = generation_folder(run, manifest["generation"])
+        shards = [Shard(**one) for one in manifest["shards"]]
+        for shard in shards:
+            rows = shard.kept - (manifest["counts"]["surplus"] if shard is shards[-1] else 0)
+            if rows:
+                yield f"{folder.name}-{shard.name}", folder / shard.name, rows
+
+
+def whole_manifest(
+    manifests: list[dict[str, Any]], data: list[dict[str, Any]], key: str
+) -> dict[str, Any]:
+    """The manifest of the whole run, from those of its generations and the parts of data/."""
+    return {
+        "stage": "run",
+        "key": key,
+        "counts": {n: sum(m["counts"][n] for m in manifests) for n in manifests[0]["counts"]},
+        "generations": [{"generation": m["generation"], "root": m["root"]} for m in manifests],
+        "data": data,
+        "plan_ended": any(m["plan_ended"] for m in manifests),
+        "root": run_root([m["root"] for m in manifests]),
+    }
+
+
+def _link(source: Path, target: Path, rows: int) -> None:
+    """A hard link, or a copy of the first rows where not all count."""
+    if rows < pq.read_metadata(source).num_rows:
         table = pq.read_table(source).slice(0, rows).replace_schema_metadata(None)
         write_file(target, parquet_bytes(table))
         return
@@ -246,63 +266,12 @@ def parts(run: Path, generation: int | None = None) -> list[tuple[Path, int | No
         raise UserError(
             f"generation {generation} is not finished", folder, "run it to its end first"
         )
-    shards, surplus = [Shard(**s) for s in manifest["shards"]], manifest["counts"]["surplus"]
-    rows = [s.kept - (surplus if s is shards[-1] else 0) for s in shards]
-    return [(folder / s.name, n) for s, n in zip(shards, rows, strict=True) if n]
+    return [(source, rows) for _, source, rows in data_parts(run, [manifest])]
 
 
 def evidence(run: Path) -> Iterator[Path]:
     """Files of refused and failed records, in order."""
     yield from sorted((run / "make").glob("g*/[0-9]*.rest.parquet"))
-
-
-def damaged_shards(run: Path, manifest: dict[str, Any]) -> list[Path]:
-    """Files of a finished generation that are missing or not what its manifest says."""
-    folder = generation_folder(run, manifest["generation"])
-    wanted = {s["name"]: s["sha256"] for s in map(_named, manifest["shards"])}
-    wanted |= {
-        s["rest"]: s["rest_sha256"] for s in map(_named, manifest["shards"]) if s["rest_sha256"]
-    }
-    wanted["index.parquet"] = manifest["index_sha256"]
-    return [
-        folder / name
-        for name, known in wanted.items()
-        if not (folder / name).is_file() or sha256(folder / name) != known
-    ]
-
-
-def _named(shard: dict[str, Any]) -> dict[str, Any]:
-    one = Shard(**shard)
-    return shard | {"name": one.name, "rest": one.rest_name}
-
-
-def set_damaged_aside(run: Run) -> list[str]:
-    """Move damaged files to RUN/damaged, so that the fold makes them anew; their names."""
-    found = []
-    for path in sorted((run.folder / "make").glob("g*/manifest.json")):
-        try:
-            manifest = read_json(path)
-            if manifest is None or not sealed(manifest):
-                raise UserError("the manifest was edited")
-            damaged = damaged_shards(run.folder, manifest)
-        except (UserError, KeyError, TypeError):
-            damaged = [path]  # the shards know themselves; the manifest is made from them
-        strange = set(path.parent.glob("[0-9]*.parquet")) - _listed(path)
-        for file in [*damaged, *sorted(strange)]:
-            home = run.folder / "damaged" / path.parent.name
-            home.mkdir(parents=True, exist_ok=True)
-            if file.exists():
-                file.rename(home / f"{file.name}.{time.time_ns()}")
-            found.append(f"{path.parent.name}/{file.name}")
-        if found:
-            path.unlink(missing_ok=True)
-    return found
-
-
-def _listed(path: Path) -> set[Path]:
-    manifest = (read_json(path) if path.exists() else None) or {"shards": []}
-    names = map(_named, manifest["shards"])
-    return {path.parent / name for s in names for name in (s["name"], s["rest"])}
 
 
 def surroundings() -> dict[str, str]:

@@ -15,7 +15,8 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import IO, Any, TypeVar
 
 import orjson
@@ -65,7 +66,7 @@ class Local:
                 self._idle.put_nowait(worker)
                 raise
             except (asyncio.IncompleteReadError, ConnectionError, OSError):
-                code = await worker.stop()
+                code = await worker.ended()
                 self._all.remove(worker)
                 self._add(await _Worker.start())
                 if attempt == 2:
@@ -83,10 +84,11 @@ async def in_order(
     work: Callable[[Item], Awaitable[Result]],
     items: Iterable[Item],
     window: Callable[[int], bool],
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """Results in the order of the items; the next is begun while `window(number open)` says so.
 
-    Whoever stops early lets what is open come to its end, so that no worker is left half-way.
+    Whoever stops early (use `aclosing`) lets what is open come to its end, so that no file appears
+    later; a cancelled one does not wait.
     """
     open_: deque[asyncio.Future[Result]] = deque()
     source, more = iter(items), True
@@ -101,15 +103,19 @@ async def in_order(
             if not open_:
                 return
             yield await open_.popleft()
+    except asyncio.CancelledError:
+        for one in open_:
+            one.cancel()
+        raise
     finally:
-        if open_:
-            await asyncio.gather(*open_, return_exceptions=True)
+        await asyncio.gather(*open_, return_exceptions=True)
 
 
 class _Worker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self._lock = asyncio.Lock()
+        self._asking: asyncio.Future[Any] | None = None
 
     @classmethod
     async def start(cls) -> "_Worker":
@@ -131,7 +137,10 @@ class _Worker:
         assert out is not None
         assert into is not None
         # One question at a time, answered to the end even when the asker has gone.
-        return await asyncio.shield(asyncio.ensure_future(self._exchange(out, into, request)))
+        self._asking = asyncio.ensure_future(self._exchange(out, into, request))
+        # Who has gone does not look at how it ended; asyncio would complain of that.
+        self._asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(self._asking)
 
     async def _exchange(
         self, out: asyncio.StreamWriter, into: asyncio.StreamReader, request: bytes
@@ -143,12 +152,21 @@ class _Worker:
             return orjson.loads(await into.readexactly(size))
 
     async def stop(self) -> int:
+        if self._asking is not None and not self._asking.done():
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
         if self.process.returncode is None:
-            try:
-                self.process.kill()
-            except ProcessLookupError:
-                pass
+            # Not Process.kill(): it may reap the child before asyncio does, and lose its exit code.
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
         return await self.process.wait()
+
+    async def ended(self) -> int:
+        """The exit code of a worker whose pipe has closed."""
+        try:
+            return await asyncio.wait_for(self.process.wait(), 5)
+        except TimeoutError:
+            return await self.stop()
 
 
 def serve() -> None:

@@ -26,7 +26,8 @@ def remake(
     for path in sorted((folder / "make").glob("g*/manifest.json")):
         manifest = files.read_json(path) or {}
         number, total = manifest["generation"], manifest["counts"]["tasks"]
-        places = {i * total // wanted for i in range(min(wanted, total))}
+        few = min(wanted, total)
+        places = {i * total // few for i in range(few)}
         learned = number - 1 if number and has(world, "learn") else None
         _, state = store.read_state(folder, learned, about["private"])
         expected = _ids_by_task(path.parent, manifest)

@@ -4,8 +4,8 @@ What a stranger can't see without an outside root (`root=`): a run forged as a w
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,14 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stillroom import files, merkle, parts, shard, store, worlds
+from stillroom import files, parts, store, worlds
 from stillroom.engines.local import Job, Local, in_order
 from stillroom.errors import UserError
 from stillroom.parts import Shard
-from stillroom.record import FORMAT, Record, canonical, from_rows, record_id, row_bytes, task_json
-from stillroom.shard import Checker, Making, maker_depth
+from stillroom.record import FORMAT, task_json
 from stillroom.stages.replay import remake
-from stillroom.world import World
+from stillroom.world import World, has
+
+Json = dict[str, Any]
 
 
 @dataclass
@@ -51,7 +52,7 @@ def verify(
     """Re-check a finished run from disk alone.
 
     root        the root that you were told elsewhere: catches a consistent forgery
-    replay      remake this many tasks and compare (same CPU class and versions only)
+    replay      remake this many tasks a generation and compare (same CPU class and versions only)
     trust_code  run a world's code that is not Stillroom's own; without it hashes alone are checked
     """
     folder = Path(run)
@@ -64,41 +65,27 @@ async def _verify(
     folder: Path, root: str | None, replay: int, trust_code: bool, workers: int
 ) -> Report:
     report = Report()
-    about = _manifest(folder / "run.json", report)
-    whole = _manifest(folder / "make" / "manifest.json", report)
-    if about is None or whole is None:
+    about = _sealed(folder / "run.json", report)
+    if about is None:
         return report
-    if about.get("parts", {}).get("format") != FORMAT:
-        report.problems.append(f"run.json: not of format {FORMAT}, which this version reads")
-        return report
-    if store.identity_hash(about["parts"]) != about["identity"]:
-        report.problems.append("run.json: its parts do not give its identity")
-    world, spec = _world(folder, about, trust_code, report)
-    config = {"spec": spec.json(), "config": world.model_dump(mode="json")} if world else None
-    roots = []
-    async with Local(workers if workers > 1 else 0) as engine:
-        for number in range(len(whole["generations"])):
-            path = parts.generation_folder(folder, number) / "manifest.json"
-            manifest = _manifest(path, report)
-            if manifest is None:
-                continue
-            if manifest["key"] != store.stage_key(about["identity"], number):
-                report.problems.append(f"g{number:03d}/manifest.json: not of this recipe")
-            jobs = _jobs(folder, about, world, config, manifest, report)
-            async for found in in_order(
-                lambda job: engine.call("stillroom.stages.verify:verify_shard", job),
-                jobs,
-                lambda open_: open_ < max(1, engine.workers + 1),
-            ):
-                report.problems += found["problems"]
-                report.checked += found["checked"]
-            roots.append(_generation(folder, number, manifest, report))
-            _states(folder, number, about["private"], report)
-    _whole(folder, whole, roots, report)
-    report.records = whole["counts"]["dataset"]
-    report.root = store.run_root(roots) if roots else ""
-    if whole["root"] != report.root:
-        report.problems.append("make/manifest.json: its root is not that of the records")
+    with _guarded("run.json", report):
+        if about["parts"]["format"] != FORMAT:
+            report.problems.append(f"run.json: not of format {FORMAT}, which this version reads")
+            return report
+        if store.identity_hash(about["parts"]) != about["identity"]:
+            report.problems.append("run.json: its parts do not give its identity")
+        world, spec = _world(folder, about, trust_code, report)
+        manifests = []
+        async with Local(workers if workers > 1 else 0) as engine:
+            for home in sorted(p for p in (folder / "make").glob("g*") if p.is_dir()):
+                with _guarded(f"{home.name}/manifest.json", report):
+                    manifest = _sealed(home / "manifest.json", report)
+                    if manifest is not None:
+                        await _generation(home, about, world, spec, manifest, engine, report)
+                        manifests.append(manifest)
+        _states(folder, world, about["private"], len(manifests), report)
+    with _guarded("make/manifest.json", report):
+        _whole(folder, about, manifests, report)
     if root is not None and root != report.root:
         report.problems.append(f"the root is {report.root}, not {root} as you were told")
     if replay and report.ok and world is not None:
@@ -108,8 +95,8 @@ async def _verify(
     return report
 
 
-def _manifest(path: Path, report: Report) -> dict[str, Any] | None:
-    """A sealed JSON file; edits are reported."""
+def _sealed(path: Path, report: Report) -> Json | None:
+    """A sealed JSON file; None, and a problem, when it is missing, broken or edited."""
     name = f"{path.parent.name}/{path.name}" if path.name == "manifest.json" else path.name
     try:
         found = files.read_json(path)
@@ -120,11 +107,21 @@ def _manifest(path: Path, report: Report) -> dict[str, Any] | None:
         report.problems.append(f"{name}: missing: the run is not finished, or it was removed")
     elif not files.sealed(found):
         report.problems.append(f"{name}: edited: it is not what its seal says")
+        return None
     return found
 
 
+@contextmanager
+def _guarded(name: str, report: Report) -> Iterator[None]:
+    """A file that was sealed anew with other keys or kinds of values ends in a problem, no bug."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, OSError, pa.ArrowException) as bad:
+        report.problems.append(f"{name}: edited or damaged: {type(bad).__name__}: {bad!s:.100}")
+
+
 def _world(
-    folder: Path, about: dict[str, Any], trust: bool, report: Report
+    folder: Path, about: Json, trust: bool, report: Report
 ) -> tuple[World | None, worlds.Spec]:
     try:
         spec = worlds.recorded(about, folder)
@@ -149,204 +146,168 @@ def _world(
     return world, spec
 
 
-def _jobs(
-    folder: Path,
-    about: dict[str, Any],
+async def _generation(
+    home: Path,
+    about: Json,
     world: World | None,
-    config: dict[str, Any] | None,
-    manifest: dict[str, Any],
+    spec: worlds.Spec,
+    manifest: Json,
+    engine: Local,
     report: Report,
-) -> Iterator[Job]:
-    """A job for each shard of a generation; with the world's code, also the tasks it must hold."""
-    number = manifest["generation"]
-    plan = world.plan(number) if world else iter(())
-    index = parts.generation_folder(folder, number) / "index.parquet"
+) -> None:
+    """A generation's shards, one by one, then all that its manifest says of them."""
+    name, dropped, before = home.name, [], len(report.problems)
+    index = home / "index.parquet"
     if not index.is_file() or files.sha256(index) != manifest["index_sha256"]:
-        report.problems.append(f"g{number:03d}/index.parquet: missing, damaged or edited")
+        report.problems.append(f"{name}/index.parquet: missing, damaged or edited")
         return
-    for one in manifest["shards"]:
-        job = {"run": str(folder), "generation": number, "shard": one, "world": config}
-        job["tasks"] = [task_json(task) for task in islice(plan, one["tasks"])]
-        job |= {"seed": about["parts"]["seed"], "model": about["parts"]["teacher"]}
-        yield job
-
-
-def verify_shard(job: Job) -> dict[str, Any]:
-    """One shard's two files against the index, and every verdict again; in a worker."""
-    told = Shard(**job["shard"])
-    folder = parts.generation_folder(Path(job["run"]), job["generation"])
-    index = pq.read_table(
-        folder / "index.parquet", filters=[("shard", "=", told.index)]
-    ).to_pylist()
-    problems: list[str] = []
-    records: list[Record] = []
-    sides = [(told.name, told.sha256, ("kept", "surplus"))]
-    if told.rest_sha256 or (folder / told.rest_name).exists():
-        sides.append((told.rest_name, told.rest_sha256, ("refused", "failed")))
-    for name, sha, outcomes in sides:
-        known = [(row["id"], row["leaf"]) for row in index if row["outcome"] in outcomes]
-        found, wrong = _file(folder / name, sha, known)
-        problems += wrong
-        records += found
-    checked = 0
-    if job["world"]:
-        checked, wrong = _verdicts(job, told, records)
-        problems += wrong
-    where = f"g{job['generation']:03d}"
-    return {"problems": [f"{where}/{line}" for line in problems], "checked": checked}
-
-
-def _file(path: Path, sha: str, known: list[tuple[str, bytes]]) -> tuple[list[Record], list[str]]:
-    """The records of a file and what is wrong with them, by their ids and hashes in the index."""
-    name = path.name
-    if not path.is_file():
-        return [], [f"{name}: missing, and with it {_few([one for one, _ in known])}"]
-    try:
-        rows = parts.shard_rows(path)
-    except (OSError, pa.ArrowException, ValueError) as wrong:
-        return [], [f"{name}: damaged ({wrong!s:.80}), and with it {_few([i for i, _ in known])}"]
-    problems, records, found = [], [], []
-    for row in rows:
-        try:
-            (record,) = from_rows([row])
-        except ValueError as wrong:
-            problems.append(f"{name}: {wrong}")
-            found.append((str(row.get("id")), b""))
-            continue
-        records.append(record)
-        found.append((record.id, merkle.leaf(row_bytes(record))))
-    problems += [f"{name}: {line}" for line in _compare(known, found)]
-    if files.sha256(path) != sha and not problems:
-        problems.append(f"{name}: its bytes are not what the manifest says, its records are")
-    return records, problems
-
-
-def _compare(known: list[tuple[str, bytes]], found: list[tuple[str, bytes]]) -> Iterator[str]:
-    """Records changed, missing, added, doubled or moved."""
-    leaves, here = dict(known), [one for one, _ in found]
-    for one, leaf in found:
-        if one not in leaves:
-            yield f"record {one} was added"
-        elif leaf and leaf != leaves[one]:
-            yield f"record {one} was changed"
-    for one in leaves:
-        if one not in here:
-            yield f"record {one} is missing"
-    for one in (
-        sorted({one for one in here if here.count(one) > 1}) if len(set(here)) < len(here) else []
-    ):
-        yield f"record {one} stands there more than once"
-    shared = [one for one in here if one in leaves]
-    order = [one for one, _ in known if one in set(here)]
-    for one, right in zip(shared, order, strict=False):
-        if one != right and len(shared) == len(order):
-            yield f"record {one} stands where {right} belongs"
-
-
-def _few(ids: list[str]) -> str:
-    more = f" and {len(ids) - 3} more" if len(ids) > 3 else ""
-    return f"the records {', '.join(ids[:3])}{more}" if ids else "no record"
-
-
-def _verdicts(job: Job, told: Shard, records: list[Record]) -> tuple[int, list[str]]:
-    """Ids, depth and verdict of each record once more, by the world's own code."""
-    world = shard.world_of(**job["world"])
-    m = Making(**job["world"], seed=job["seed"], generation=job["generation"], index=told.index,
-               first=told.first, tasks=job["tasks"], run=job["run"])  # fmt: skip
-    tasks = {one.id: one.json for one in shard.given(world, m)}
-    check = Checker(world, Path(job["run"]), job["model"])
-    siblings = Counter(record.task_id for record in records)
-    problems = []
-    checked = 0
-    for record in records:
-        wrong = []
-        if tasks.get(record.task_id) != record.task_json:
-            wrong.append("its task is not the plan's")
-        depth = maker_depth(world, record.generation, job["model"])
-        if not record.origin.parents and record.origin.depth != depth:
-            wrong.append(f"its depth is {record.origin.depth}, should be {depth}")
-        if record.outcome != "failed":
-            checked += 1
-            content = canonical(record.data)
-            places = range(siblings[record.task_id])
-            if not any(record_id(record.task_id, n, content) == record.id for n in places):
-                wrong.append("its id is not the hash of its data")
-            try:
-                verdict = check(record.id, record.task, record.data, record.task_id)
-            except Exception as error:
-                wrong.append(f"its check raised {type(error).__name__}: {error}")
-            else:
-                if verdict != record.verdict:
-                    wrong.append(f"its check says now: {verdict.reason or 'all is right'}")
-        problems += [f"{told.name}: record {record.id}: {line}" for line in wrong]
-    return checked, problems
-
-
-def _generation(folder: Path, number: int, manifest: dict[str, Any], report: Report) -> str:
-    """Counts, listed files and root of a generation against its manifest; the root found."""
-    home = parts.generation_folder(folder, number)
-    name = f"g{number:03d}"
+    jobs = _jobs(home, about, world, spec, manifest, report)
+    work = aclosing(
+        in_order(
+            lambda job: engine.call("stillroom.stages.recheck:recheck", job),
+            jobs,
+            lambda open_: open_ < max(1, engine.workers + 1),
+        )
+    )
+    async with work as results:
+        async for found in results:
+            report.problems += found["problems"]
+            report.checked += found["checked"]
+            dropped += found["dropped"]
     shards = [Shard(**one) for one in manifest["shards"]]
     listed = {n for s in shards for n in (s.name, s.rest_name if s.rest_sha256 else "")}
     for path in sorted(home.glob("[0-9]*.parquet")):
         if path.name not in listed:
             report.problems.append(f"{name}/{path.name}: added: the manifest does not know it")
-    if not (home / "index.parquet").is_file():
-        return ""
+    if len(report.problems) > before:
+        return  # the numbers can't be right then; what is wrong has been named
+    for key, right in _expected(about, manifest, shards, dropped, home).items():
+        if manifest[key] != right:
+            report.problems.append(f"{name}/manifest.json: {key} is not what the records give")
+
+
+def _expected(
+    about: Json, manifest: Json, shards: list[Shard], dropped: list[list[str]], home: Path
+) -> Json:
+    """What a generation's manifest must say, from its records."""
     outcomes = pq.read_table(home / "index.parquet", columns=["outcome"])["outcome"].to_pylist()
-    counts = parts.tally(shards) | {
-        "dataset": outcomes.count("kept"),
-        "surplus": outcomes.count("surplus"),
+    kept, surplus = outcomes.count("kept"), outcomes.count("surplus")
+    number, first, ordered = int(home.name[1:]), 0, []
+    key = store.stage_key(about["identity"], number)
+    for place, shard in enumerate(shards):
+        ordered.append(shard.index == place and shard.first == first)
+        first += shard.tasks
+    return {
+        "stage": "make",
+        "key": key,
+        "generation": number,
+        "counts": {
+            "tasks": first,
+            "kept": kept + surplus,
+            "refused": outcomes.count("refused"),
+            "failed": outcomes.count("failed"),
+            "dataset": kept,
+            "surplus": surplus,
+        },
+        "shards": manifest["shards"] if all(ordered) and _sums(shards, outcomes) else None,
+        "dropped": dropped,
+        "root": parts.generation_root(key, home),
     }
-    for key, told in manifest["counts"].items():
-        if counts.get(key) != told:
-            report.problems.append(f"{name}/manifest.json: {key} is {counts.get(key)}, not {told}")
-    if counts["refused"] != outcomes.count("refused") or counts["failed"] != outcomes.count(
-        "failed"
-    ):
-        report.problems.append(
-            f"{name}/manifest.json: shards and index disagree on what was refused"
-        )
-    root = parts.generation_root(manifest["key"], home)
-    if root != manifest["root"]:
-        report.problems.append(f"{name}/manifest.json: its root is not that of the records")
-    return root
 
 
-def _states(folder: Path, number: int, private: bool, report: Report) -> None:
-    """The files of a learned state against their hashes."""
-    for which in (None, number) if number == 0 else (number,):
-        home = store.state_home(folder, which, private)
+def _sums(shards: list[Shard], outcomes: list[str]) -> bool:
+    numbers = parts.tally(shards)
+    here = [outcomes.count(name) for name in ("refused", "failed")]
+    return [numbers["refused"], numbers["failed"]] == here
+
+
+def _jobs(
+    home: Path,
+    about: Json,
+    world: World | None,
+    spec: worlds.Spec,
+    manifest: Json,
+    report: Report,
+) -> Iterator[Job]:
+    """A job for each shard of a generation; with the world's code, also the tasks it must hold."""
+    number = int(home.name[1:])
+    plan = world.plan(number) if world else iter(())
+    config = {"spec": spec.json(), "config": world.model_dump(mode="json")} if world else None
+    for one in manifest["shards"]:
+        job = {"run": str(home.parent.parent), "generation": number, "shard": one, "world": config}
+        job["tasks"] = [task_json(task) for task in islice(plan, one["tasks"])]
+        job |= {"seed": about["parts"]["seed"], "model": about["parts"]["teacher"]}
+        yield job
+    if world and manifest["plan_ended"] and next(plan, None) is not None:
+        report.problems.append(f"{home.name}/manifest.json: plan_ended: the plan has more tasks")
+
+
+def _states(
+    folder: Path, world: World | None, private: bool, generations: int, report: Report
+) -> None:
+    """The files of the states against their hashes."""
+    for number in (None, *range(generations)):
+        home = store.state_home(folder, number, private)
+        name = f"{home.parent.name}/{home.name}"
+        verb = "start" if number is None else "learn"
         note = files.read_json(home.with_suffix(".json"))
-        if note is not None and (not files.sealed(note) or files.tree(home) != note["files"]):
-            report.problems.append(f"{home.parent.name}/{home.name}: the state was edited")
+        if note is None:
+            if home.exists() or (world is not None and has(world, verb)):
+                report.problems.append(f"{name}.json: missing: the state can't be checked")
+        elif not files.sealed(note) or files.tree(home) != note["files"]:
+            report.problems.append(f"{name}: the state was edited")
 
 
-def _whole(folder: Path, whole: dict[str, Any], roots: list[str], report: Report) -> None:
-    """data/ against the manifest of the whole and against the generations' shards."""
-    told = {part["name"]: part for part in whole["data"]}
+def _whole(folder: Path, about: Json, manifests: list[Json], report: Report) -> None:
+    """data/, make/manifest.json and audit.json against the generations."""
+    before = len(report.problems)
+    if manifests:
+        report.root = store.run_root([manifest["root"] for manifest in manifests])
+        report.records = sum(manifest["counts"]["dataset"] for manifest in manifests)
+    whole = _sealed(folder / "make" / "manifest.json", report)
+    told = {part["name"]: part["sha256"] for part in whole["data"]} if whole else {}
+    data = list(_data(folder, manifests, told, report))
+    if whole is None or not manifests:
+        return
+    for manifest in manifests[len(whole["generations"]) :]:
+        report.problems.append(f"g{manifest['generation']:03d}: added: no part of this run")
+    audit = files.read_json(folder / "audit.json")
+    if audit is None or not files.sealed(audit) or audit["root"] != whole["root"]:
+        report.problems.append("audit.json: missing, edited, or of other records")
+    if len(report.problems) == before:
+        expected = store.whole_manifest(manifests, data, about["identity"])
+        for key, right in expected.items():
+            if whole[key] != right:
+                what = f"{key} is not what the generations give"
+                report.problems.append(f"make/manifest.json: {what}")
+
+
+def _data(
+    folder: Path, manifests: list[Json], told: dict[str, str], report: Report
+) -> Iterator[Json]:
+    """The parts of data/ as they are, each compared with its hash and its shard."""
+    expected = {name: (source, rows) for name, source, rows in store.data_parts(folder, manifests)}
     here = {path.name for path in (folder / "data").glob("*")}
-    for name in sorted(here - set(told)):
-        report.problems.append(f"data/{name}: added: the manifest does not know it")
-    for name, part in told.items():
+    for name in sorted(here - set(expected)):
+        report.problems.append(f"data/{name}: added: no generation knows it")
+    for name, (source, rows) in expected.items():
+        part = folder / "data" / name
         if name not in here:
-            report.problems.append(f"data/{name}: missing ({part['rows']} records)")
-        elif files.sha256(folder / "data" / name) != part["sha256"]:
+            report.problems.append(f"data/{name}: missing ({rows} records)")
+        elif name in told and files.sha256(part) != told[name]:
             report.problems.append(f"data/{name}: its bytes are not what the manifest says")
-        elif not _same_rows(folder, name, part["rows"]):
+        elif not _same_rows(part, source, rows):
             report.problems.append(f"data/{name}: not the records of its shard")
-    if [one["root"] for one in whole["generations"]] != roots:
-        report.problems.append("make/manifest.json: not the roots of the generations")
+        else:
+            yield {"name": name, "rows": rows, "sha256": files.sha256(part)}
 
 
-def _same_rows(folder: Path, name: str, rows: int) -> bool:
-    number, _, source = name.partition("-")
-    original = folder / "make" / number / source
-    part = folder / "data" / name
+def _same_rows(part: Path, source: Path, rows: int) -> bool:
     try:
-        if part.samefile(original):
-            return True
-        left, right = pq.read_table(part), pq.read_table(original).slice(0, rows)
-        return bool(left.replace_schema_metadata(None).equals(right.replace_schema_metadata(None)))
+        if source.exists() and part.samefile(source):
+            return bool(pq.read_metadata(part).num_rows == rows)
+        left, right = (pq.read_table(p, page_checksum_verification=True) for p in (part, source))
     except (OSError, pa.ArrowException):
-        return True  # the original's own trouble is reported already
+        return False
+    right = right.slice(0, rows)
+    return bool(left.replace_schema_metadata(None).equals(right.replace_schema_metadata(None)))
