@@ -7,6 +7,7 @@ import argparse
 import json
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,18 +22,24 @@ BENCH = Path(__file__).parent
 HEAVY = ("pydantic", "numpy", "pyarrow", "rich", "torch", "sympy")
 
 
-def cpu_of_run(what: str, count: int, *settings: str) -> dict[str, float]:
-    """CPU-seconds and peak memory (MB) of this process for one whole run."""
+def cpu_of_run(what: str, count: int, times: int, *settings: str) -> dict[str, float]:
+    """CPU-seconds and peak memory (MB) of this process for a whole run: the least of some.
+
+    On a shared machine other people's work can only add to a run's time.
+    """
     import stillroom.pipeline
     import stillroom.shard
 
     with tempfile.TemporaryDirectory() as folder:
         warm = (*settings, "power.sample=0")
         stillroom.run(what, count=8, out=f"{folder}/warm", workers=0, settings=warm)
-        began = time.process_time()
-        stillroom.run(what, count=count, out=f"{folder}/run", workers=0, settings=warm)
-        cpu = time.process_time() - began
-    return {"cpu": cpu, "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        cpu = []
+        for turn in range(times):
+            began = time.process_time()
+            stillroom.run(what, count=count, out=f"{folder}/{turn}", workers=0, settings=warm)
+            cpu.append(time.process_time() - began)
+            shutil.rmtree(f"{folder}/{turn}")
+    return {"cpu": min(cpu), "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
 def power_of_lessons(spoils: int, records: int) -> dict[str, Any]:
@@ -95,6 +102,12 @@ def start() -> dict[str, float]:
         )
         _, heavy, cpu = out.stdout.rsplit("\n", 2)[-2].split()
         runs.append((float(cpu), int(heavy)))
+    firsts = [_first_record() for _ in range(5)]
+    return {"help_cpu": min(runs)[0], "heavy": max(runs)[1], "first": sorted(firsts)[2]}
+
+
+def _first_record() -> float:
+    """Seconds from the start of the command to the first shard on disk."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         command = "from stillroom.cli import main; main()"
@@ -119,7 +132,7 @@ def start() -> dict[str, float]:
         first = time.monotonic() - began
         process.terminate()
         process.wait()
-    return {"help_cpu": min(runs)[0], "heavy": max(runs)[1], "first": first}
+    return first
 
 
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
@@ -141,14 +154,14 @@ def apart(part: str, *arguments: Any) -> dict[str, Any]:
 
 def measure(quick: bool) -> list[Figure]:
     n = 400 if quick else 4000
-    mix = apart("cpu_of_run", "lessons", n)
-    linear = apart("cpu_of_run", "lessons", n // 2, 'world.concepts=["linear_equations"]')
+    mix = apart("cpu_of_run", "lessons", n, 3)
+    linear = apart("cpu_of_run", "lessons", n // 2, 3, 'world.concepts=["linear_equations"]')
     spoils = 300 if quick else 5000
     power = apart("power_of_lessons", spoils, spoils // 20)
     lessons = 500 if quick else 10_000
     reader = apart("second_reader", lessons)
     free, small, large = str(BENCH / "free_world.py"), 10_000, 50_000 if quick else 1_000_000
-    little, much = apart("cpu_of_run", free, small), apart("cpu_of_run", free, large)
+    little, much = apart("cpu_of_run", free, small, 3), apart("cpu_of_run", free, large, 1)
     began = apart("start")
     own, core = power["own"], power["core"]
     rate = (large / much["cpu"]) / (small / little["cpu"])
@@ -176,7 +189,7 @@ def measure(quick: bool) -> list[Figure]:
         Figure("growth of resident memory", much["rss"] - little["rss"], "MB", "<= 100", large),
         Figure("stillroom --help: heavy imports", began["heavy"], "", "<= 0", 5),
         Figure("stillroom --help: CPU", 1000 * began["help_cpu"], "ms", "<= 100", 5),
-        Figure("2-worker run: first record after", began["first"], "s", "<= 2", 1),
+        Figure("2-worker run: first record after", began["first"], "s", "<= 2", 5),
     ]  # fmt: skip
 
 

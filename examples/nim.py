@@ -79,7 +79,15 @@ class Nim(World):
         best = 1 + ((1 + won) / (2 + won + lost)).argmax(axis=1)
         missed = [heap for heap in range(1, 16) if heap % 4 and best[heap] != heap % 4]
         found = 1 - len(missed) / 12
-        return [Finding("optimal moves found", found, "share", not missed, f"missed at {missed}")]
+        return [
+            Finding(
+                "optimal moves found",
+                found,
+                "share",
+                not missed,
+                f"missed at {missed}" if missed else "",
+            )
+        ]
 
     def show(self, record: Record) -> View:
         heap, moves, winner = (record.data[key] for key in ("heap", "moves", "winner"))

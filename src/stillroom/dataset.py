@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stillroom import store
+from stillroom import files, store
 from stillroom.errors import UserError
 from stillroom.record import Record, from_rows
 
@@ -65,7 +65,7 @@ class Dataset:
 
     def _table(self, file: Path, rows: int | None) -> pa.Table:
         try:
-            table = pq.read_table(file, page_checksum_verification=True)
+            table = files.read_parquet(file)
         except (OSError, pa.ArrowException) as wrong:
             raise UserError(
                 f"can't read this part: {wrong}", file, "`stillroom verify` names what is damaged"
@@ -78,12 +78,12 @@ def open(path: str | Path) -> Dataset:
     path = Path(path)
     if store.is_run(path):
         return Dataset(tuple(store.parts(path)))
-    files = [path] if path.is_file() else sorted(path.glob("*.parquet"))
-    if not files:
+    found = [path] if path.is_file() else sorted(path.glob("*.parquet"))
+    if not found:
         raise UserError(
             "no run and no Parquet file is there", path, "give the folder that `run` named"
         )
-    return Dataset(tuple((file, None) for file in files))
+    return Dataset(tuple((file, None) for file in found))
 
 
 def generation(run: Path, number: int) -> Dataset:

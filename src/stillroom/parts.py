@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillroom import merkle
-from stillroom.files import parquet_bytes, sha256, write_file
+from stillroom.files import parquet_bytes, read_parquet, sha256, write_file
 from stillroom.record import (
     EXCEPTION,
     Record,
@@ -99,26 +99,26 @@ def read_shard(folder: Path, index: int) -> Shard | None:
         shard = Shard(**footer, sha256=sha256(path))
         if shard.rest_sha256 and sha256(folder / shard.rest_name) != shard.rest_sha256:
             return None
-        pq.read_table(path, page_checksum_verification=True)
+        read_parquet(path)
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
         return None
     return shard
 
 
 def shard_rows(path: Path) -> list[dict[str, Any]]:
-    """All rows of a part, page checksums verified; OSError or ArrowException when damaged."""
-    rows: list[dict[str, Any]] = pq.read_table(path, page_checksum_verification=True).to_pylist()
+    """All rows of a part as dictionaries; OSError or ArrowException when damaged."""
+    rows: list[dict[str, Any]] = read_parquet(path).to_pylist()
     return rows
 
 
 def index_of(folder: Path, shard: Shard, wanted: int) -> tuple[pa.Table, list[tuple[str, str]]]:
     """A shard's part of the index, kept records first; (id, why) of what is not in it."""
     footer = _footer(folder / shard.name)
-    ids = pq.read_table(folder / shard.name, columns=["id"])["id"].to_pylist()
+    ids = read_parquet(folder / shard.name, ["id"])["id"].to_pylist()
     outcomes = ["kept"] * wanted + ["surplus"] * (len(ids) - wanted)
     reasons = [(one, "surplus") for one in ids[wanted:]]
     if shard.rest_sha256:
-        for row in pq.read_table(folder / shard.rest_name, columns=["id", "verdict"]).to_pylist():
+        for row in read_parquet(folder / shard.rest_name, ["id", "verdict"]).to_pylist():
             checks = [Check(**check) for check in row["verdict"]["checks"]]
             reasons.append((row["id"], reason(checks)))
             outcomes.append(reasons[-1][1].partition(":")[0])

@@ -143,7 +143,8 @@ async def _run(
     run.event("begin", workers=workers, count=settled.count)
     began = time.monotonic()
     try:
-        async with Local(workers if workers > 1 else 0) as engine:
+        ready = ("stillroom.shard:ready", {"spec": plan.spec, "config": plan.config})
+        async with Local(workers if workers > 1 else 0, ready) as engine:
             made = await fold.fold(plan, run, engine, watch)
             audit = {
                 "root": made["root"],

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,7 @@ def core_faults(
     """(kind, field, faulty data): the core's faults in the data, or `most` of them by chance."""
     faults = list(_faults(data, ()))
     if most is not None and len(faults) > most:
-        chosen = rng.choice(len(faults), size=most, replace=False)
-        faults = [faults[i] for i in sorted(chosen)]
+        faults = _some(faults, most, rng)
     for kind, path, change in faults:
         faulty = copy.deepcopy(data)
         _set(faulty, path, change(_get(faulty, path), rng))
@@ -150,10 +150,22 @@ def core_faults(
         yield "another task's data", "data", copy.deepcopy(other)
 
 
+def _some(faults: "list[Fault]", most: int, rng: np.random.Generator) -> "list[Fault]":
+    """So many of the faults, the rare kinds (a list's items) as well as the common (its leaves)."""
+    kinds: dict[str, list[Fault]] = {}
+    for place in rng.permutation(len(faults)):
+        kinds.setdefault(faults[place][0], []).append(faults[place])
+    turns = zip_longest(*(kinds[kind] for kind in sorted(kinds)))
+    return [fault for turn in turns for fault in turn if fault is not None][:most]
+
+
 Change = Callable[[Any, np.random.Generator], Any]
 
 
-def _faults(value: Any, path: Path_) -> Iterator[tuple[str, Path_, Change]]:
+Fault = tuple[str, Path_, Change]  # kind, where, what to do to the value there
+
+
+def _faults(value: Any, path: Path_) -> Iterator[Fault]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _faults(item, (*path, key))

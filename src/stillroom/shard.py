@@ -97,6 +97,11 @@ def _world_of(key: bytes) -> World:
 # What the fold calls.
 
 
+def ready(job: Job) -> None:
+    """Load the world, so that a worker's first shard does not wait for it."""
+    world_of(job["spec"], job["config"])
+
+
 def make_shard(job: Job) -> dict[str, Any]:
     """Make, check and write one shard (or check and write the parent's drafts); its numbers."""
     usual = gc.get_threshold()

@@ -32,6 +32,7 @@ from stillroom.errors import DISK, UserError, disk_trouble
 from stillroom.files import (
     parquet_bytes,
     read_json,
+    read_parquet,
     seal,
     sha256,
     tree,
@@ -219,7 +220,7 @@ def whole_manifest(
 def _link(source: Path, target: Path, rows: int) -> None:
     """A hard link, or a copy of the first rows where not all count."""
     if rows < pq.read_metadata(source).num_rows:
-        table = pq.read_table(source).slice(0, rows).replace_schema_metadata(None)
+        table = read_parquet(source).slice(0, rows).replace_schema_metadata(None)
         write_file(target, parquet_bytes(table))
         return
     try:

@@ -33,16 +33,20 @@ class WorkerBug(RuntimeError):
 
 
 class Local:
-    """Calls functions by name in worker processes; in this process when `workers` is 0."""
+    """Calls functions by name in worker processes; in this process when `workers` is 0.
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    `first` is a call that every worker makes as soon as it lives, before a job comes; what comes
+    of it does not matter.
+    """
+
+    def __init__(self, workers: int, first: tuple[str, Job] | None = None) -> None:
+        self.workers, self._first = workers, first
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._all: list[_Worker] = []
 
     async def __aenter__(self) -> "Local":
         for _ in range(self.workers):
-            self._add(await _Worker.start())
+            self._add(await _Worker.start(self._first))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,7 +72,7 @@ class Local:
             except (asyncio.IncompleteReadError, ConnectionError, OSError):
                 code = await worker.ended()
                 self._all.remove(worker)
-                self._add(await _Worker.start())
+                self._add(await _Worker.start(self._first))
                 if attempt == 2:
                     raise Stopped(
                         f"a worker process died twice ({_how(code)}) at {function}",
@@ -118,7 +122,7 @@ class _Worker:
         self._asking: asyncio.Future[Any] | None = None
 
     @classmethod
-    async def start(cls) -> "_Worker":
+    async def start(cls, first: tuple[str, Job] | None) -> "_Worker":
         code = "from stillroom.engines.local import serve; serve()"
         path = os.pathsep.join(filter(None, sys.path))
         return cls(
@@ -126,6 +130,7 @@ class _Worker:
                 sys.executable,
                 "-c",
                 code,
+                orjson.dumps(first).decode(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": path},
@@ -176,6 +181,8 @@ def serve() -> None:
     os.dup2(2, 1)
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    if (first := orjson.loads(sys.argv[1])) is not None:
+        _answer(first)
     while True:
         reply = orjson.dumps(_answer(orjson.loads(jobs.get())))
         out.write(struct.pack("<I", len(reply)) + reply)

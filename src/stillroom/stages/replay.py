@@ -6,8 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from stillroom import files, shard, store, worlds
 from stillroom.ledger import Ledger
 from stillroom.parts import Shard
@@ -67,6 +65,6 @@ def _ids_by_task(folder: Path, manifest: dict[str, Any]) -> dict[str, set[str]]:
     ids: dict[str, set[str]] = {}
     for one in (Shard(**told) for told in manifest["shards"]):
         for name in [one.name, one.rest_name] if one.rest_sha256 else [one.name]:
-            for row in pq.read_table(folder / name, columns=["id", "task"]).to_pylist():
+            for row in files.read_parquet(folder / name, ["id", "task"]).to_pylist():
                 ids.setdefault(row["task"]["id"], set()).add(row["id"])
     return ids

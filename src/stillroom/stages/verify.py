@@ -190,7 +190,7 @@ def _expected(
     about: Json, manifest: Json, shards: list[Shard], dropped: list[list[str]], home: Path
 ) -> Json:
     """What a generation's manifest must say, from its records."""
-    outcomes = pq.read_table(home / "index.parquet", columns=["outcome"])["outcome"].to_pylist()
+    outcomes = files.read_parquet(home / "index.parquet", ["outcome"])["outcome"].to_pylist()
     kept, surplus = outcomes.count("kept"), outcomes.count("surplus")
     number, first, ordered = int(home.name[1:]), 0, []
     key = store.stage_key(about["identity"], number)
@@ -306,7 +306,7 @@ def _same_rows(part: Path, source: Path, rows: int) -> bool:
     try:
         if source.exists() and part.samefile(source):
             return bool(pq.read_metadata(part).num_rows == rows)
-        left, right = (pq.read_table(p, page_checksum_verification=True) for p in (part, source))
+        left, right = files.read_parquet(part), files.read_parquet(source)
     except (OSError, pa.ArrowException):
         return False
     right = right.slice(0, rows)

@@ -67,7 +67,12 @@ def sentences(one: dict[str, Any]) -> list[str]:
     )
     no = f"{one['refused']} were refused and {one['failed']} failed" + (f": {why}." if why else ".")
     words = power_words(one["power"])
-    return [made, kept, no, words[:1].upper() + words[1:] + "."]
+    found = [
+        f"{f['name']}: {f['value']:g} {f['unit']}".rstrip()
+        + (f" ({f['detail']})." if f["detail"] else ".")
+        for f in one["findings"]
+    ]
+    return [made, kept, no, words[:1].upper() + words[1:] + ".", *found]
 
 
 def find_record(run: Path, record: str) -> Record:

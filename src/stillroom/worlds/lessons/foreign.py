@@ -11,7 +11,7 @@ from typing import Any
 
 from stillroom.world import Check, Data, Task, Verdict
 from stillroom.worlds.lessons import content as contents
-from stillroom.worlds.lessons.formula import Unreadable, truth
+from stillroom.worlds.lessons.formula import Unreadable, truth, value
 from stillroom.worlds.lessons.planning import split_of_question
 from stillroom.worlds.lessons.reading import foreign, read
 
@@ -119,18 +119,29 @@ def _judge(text: str) -> bool | None:
         return None  # "7 = 7" says nothing
     if re.search(r"\d{4}-\d\d|\d+/\d+/\d+|\d-\d+-\d", text):
         return None  # dates, phone numbers
-    plain = re.sub(r"(?<=\d),(?=\d{3})", "", text)
-    plain = re.sub(r"[$€£]", "", plain)
-    plain = re.sub(rf"({_NUMBER})\s?%", r"(\1 ÷ 100)", plain)
-    plain = plain.replace("**", "^").translate(str.maketrans("*·x−–", "×××--"))
-    plain = re.sub(r"(?<=\d)/(?=\d)", " / ", plain)
+    plain = _plain(text)
     try:
-        true = truth(plain.strip())
+        true = truth(plain)
     except Unreadable:
         return None
     if true is False and _rounded(plain):
         return None
     return true
+
+
+def _plain(text: str) -> str:
+    """The statement in the notation of our own formulas."""
+    plain = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    plain = re.sub(r"[$€£]", "", plain)
+    plain = re.sub(rf"({_NUMBER})\s?%", r"(\1 ÷ 100)", plain)
+    plain = plain.replace("**", "^").translate(str.maketrans("*·x−–", "×××--"))
+    return re.sub(r"(?<=\d)/(?=\d)", " / ", plain).strip()
+
+
+def _correction(said: str) -> str:
+    """What the left side really is."""
+    left = re.split("[=≠<>]", _plain(said))[0].strip()
+    return f"{said}, but {left} is {value(left)}"
 
 
 def _rounded(text: str) -> bool:
@@ -161,7 +172,7 @@ def check(data: Data) -> Verdict:
     same = data == foreign(text)
     if not found:
         return Verdict((Check("checkable", False, "no arithmetic statement to check"),), 0.0)
-    wrong = [f"line {line}: {said}" for line, said, true, _ in found if not true]
+    wrong = [f"line {line}: {_correction(said)}" for line, said, true, _ in found if not true]
     checks = (
         Check("parses", same, "" if same else "data hold more than the text"),
         Check("checkable", True, f"{len(found)} statements"),

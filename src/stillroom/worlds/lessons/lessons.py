@@ -39,6 +39,8 @@ class Lessons(World):
         ]
     )
 
+    shard: ClassVar[int] = 32
+
     concepts: tuple[str, ...] = CONCEPTS
     levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
 
@@ -49,7 +51,7 @@ class Lessons(World):
             if concept not in CONCEPTS:
                 near = get_close_matches(concept, CONCEPTS, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"no concept {concept!r}{hint} There are: {', '.join(CONCEPTS)}")
+                raise ValueError(f"no concept {concept!r}{hint} (there are {', '.join(CONCEPTS)})")
         if not concepts or len(set(concepts)) != len(concepts):
             raise ValueError("concepts: name at least one, and each once")
         return concepts
