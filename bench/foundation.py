@@ -46,7 +46,7 @@ def power_of_lessons(spoils: int, records: int) -> dict[str, Any]:
     """The world's own spoils and all of the core's leaf faults on kept lessons."""
     import stillroom
     from stillroom import power
-    from stillroom.shard import Checker
+    from stillroom.checker import Checker
     from stillroom.worlds.lessons import Lessons
 
     with tempfile.TemporaryDirectory() as folder:
@@ -60,20 +60,23 @@ def power_of_lessons(spoils: int, records: int) -> dict[str, Any]:
 
 def second_reader(lessons: int) -> dict[str, Any]:
     """What a reader written by another hand says of the same lessons, and how good its eyes are."""
-    from reread import plant, reread
+    from reread import plant_digit, reread
 
     import stillroom
     from stillroom import dataset
+    from stillroom.worlds.lessons import Lessons
 
     with tempfile.TemporaryDirectory() as folder:
         result = stillroom.run(
             "lessons", count=lessons, out=folder, workers=2, settings=("power.sample=0",)
         )
-        kept = [record.data["text"] for record in result.dataset]
+        records = list(result.dataset)
         refused = [r.data["text"] for r in dataset.rest(Path(folder)) if r.data]
-    chance = random.Random(1)
-    planted = [text for text in (plant(text, chance) for text in kept[:1000]) if text]
-    readings = [reread(text) for text in kept]
+    # A digit is edited, and our own checker, not the second reader, says that a formula is wrong.
+    chance, world = random.Random(1), Lessons()
+    edited = [(r, plant_digit(r.data["text"], chance)) for r in records[:1500]]
+    planted = [text for r, text in edited if text and _wrong_formula(world, r, text)]
+    readings = [reread(record.data["text"]) for record in records]
     return {
         "equations": sum(reading.equations for reading in readings),
         "wrong": sum(len(reading.wrong) + len(reading.unreadable) for reading in readings),
@@ -82,6 +85,15 @@ def second_reader(lessons: int) -> dict[str, Any]:
         "planted": len(planted),
         "found": sum(not reread(text).ok for text in planted),
     }
+
+
+def _wrong_formula(world: Any, record: Any, text: str) -> bool:
+    try:
+        data = world.read(record.task, text)
+    except ValueError:
+        return False
+    checks = world.check(record.task, data, None).checks
+    return any(check.name == "formulas" and not check.ok for check in checks)
 
 
 def start() -> dict[str, float]:

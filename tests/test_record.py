@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillroom import merkle
-from stillroom.record import Unfit, canonical, cast
+from stillroom.cast import Unfit, cast
+from stillroom.record import canonical
 
 SCHEMA = pa.struct(
     [

@@ -16,6 +16,7 @@ from typing import Any
 
 from stillroom import files, parts, store
 from stillroom import shard as shards
+from stillroom.drafts import send
 from stillroom.engines.local import Job, Local, in_order
 from stillroom.errors import Stopped, UserError
 from stillroom.ledger import Ledger
@@ -226,7 +227,7 @@ async def _work(
     scratch.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         made = await shards.make_async(plan.world, Making(**job), ledger, plan.teacher)
-        drafts = shards.send(made, type(plan.world).schema, Path(folder))
+        drafts = send(made, type(plan.world).schema, Path(folder))
         return await engine.call(function, job | {"drafts": drafts})
 
 

@@ -21,9 +21,11 @@ import numpy as np
 import pyarrow as pa
 
 from stillroom import dataset
+from stillroom.cast import Unfit, cast
+from stillroom.checker import Checker
 from stillroom.engines.local import Job
-from stillroom.record import Record, Unfit, canonical, cast
-from stillroom.shard import Checker, world_of
+from stillroom.record import Record, canonical
+from stillroom.shard import world_of
 from stillroom.world import Data, World, has, stream
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

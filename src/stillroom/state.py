@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from stillroom import dataset
+from stillroom.checker import Failures
 from stillroom.dataset import Dataset
 from stillroom.engines.local import Job
 from stillroom.errors import Stopped, UserError
 from stillroom.record import canonical, task_prefix
-from stillroom.shard import Failures, world_of
+from stillroom.shard import world_of
 from stillroom.world import Context, World
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from stillroom import power
+from stillroom.checker import Checker
 from stillroom.dataset import open as open_dataset
 from stillroom.pipeline import Result, run
 from stillroom.record import Record, canonical, task_json
-from stillroom.shard import Checker
 from stillroom.stages.verify import verify
 from stillroom.world import Teacher, View, World, has
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillroom import recipe
+from stillroom.cast import Unfit, cast
+from stillroom.checker import Checker
 from stillroom.errors import UserError
-from stillroom.record import Unfit, canonical, cast, digest
-from stillroom.shard import Checker
+from stillroom.record import canonical, digest
 from stillroom.world import Check, Verdict, World, has
 
 

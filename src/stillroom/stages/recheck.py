@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillroom import files, merkle, parts, shard
+from stillroom.checker import Checker
 from stillroom.engines.local import Job
+from stillroom.origin import Origins
 from stillroom.parts import Shard
 from stillroom.record import Record, canonical, from_rows, record_id, row_bytes
-from stillroom.shard import Checker, Making, Origins
+from stillroom.shard import Making
 from stillroom.world import World
 
 Known = list[tuple[str, bytes]]  # (id, leaf) of each record, in order, as the index says
@@ -136,7 +138,7 @@ def _records(
     )
     tasks = {one.id: (place, one.json) for place, one in enumerate(shard.given(world, m))}
     check = Checker(world, Path(job["run"]), job["model"])
-    plan = _Plan(world, m.generation, tasks, Origins(world, m), check)
+    plan = _Plan(world, m.generation, tasks, Origins(world, m.run, m.generation, m.model), check)
     siblings = Counter(record.task_id for _, records in groups for record in records)
     problems, checked = [], 0
     for name, records in groups:

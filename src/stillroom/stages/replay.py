@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from stillroom import files, shard, store, worlds
+from stillroom.checker import Failures
+from stillroom.drafts import Made
 from stillroom.ledger import Ledger
 from stillroom.parts import Shard
 from stillroom.record import task_json
-from stillroom.shard import Failures, Given, Making
+from stillroom.shard import Given, Making
 from stillroom.world import World, has
 
 
@@ -54,7 +56,7 @@ def remake(
     return done, problems, ""
 
 
-def _make(world: World, m: Making, tasks: list[Given]) -> list[shard.Made]:
+def _make(world: World, m: Making, tasks: list[Given]) -> list[Made]:
     if not inspect.iscoroutinefunction(world.make):
         return shard.make(world, m, tasks, Failures(world, Path(m.run), ""))
     ledger = Ledger(Path(m.run) / "ledger.sqlite", read_only=True) if m.model else None
