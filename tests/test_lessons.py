@@ -7,7 +7,8 @@ from itertools import islice
 import pytest
 from pydantic import ValidationError
 
-from stillroom.record import Origin, Record, canonical, cast
+from stillroom.cast import cast
+from stillroom.record import Origin, Record, canonical
 from stillroom.world import Context, Verdict, Wishes, stream
 from stillroom.worlds.lessons import Lessons, content, formula
 
