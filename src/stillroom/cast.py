@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from stillroom.world import Data
 
@@ -63,7 +63,7 @@ def _sorted_maps(value: Any, kind: pa.DataType) -> Any:
 def _finite(array: pa.Array, where: str) -> None:
     kind = array.type
     if pa.types.is_floating(kind):
-        if not pc.all(pc.is_finite(array), skip_nulls=True, min_count=0).as_py():
+        if not np.isfinite(array.drop_null().to_numpy(zero_copy_only=False)).all():
             raise Unfit(f"{where}: a number that is not finite; use null")
     elif pa.types.is_struct(kind):
         for field, child in zip(kind, array.flatten(), strict=True):

@@ -127,7 +127,7 @@ def index_of(folder: Path, shard: Shard, wanted: int) -> tuple[pa.Table, list[tu
     leaves = pa.FixedSizeBinaryArray.from_buffers(
         INDEX.field("leaf").type, len(ids), [None, pa.py_buffer(packed)]
     )
-    shard_column = pa.array([shard.index], INDEX.field("shard").type).take(pa.array([0] * len(ids)))
+    shard_column = pa.array([shard.index] * len(ids), INDEX.field("shard").type)
     return pa.table([ids, leaves, outcomes, shard_column], schema=INDEX), reasons
 
 

@@ -41,7 +41,8 @@ class Local:
 
     def __init__(self, workers: int, first: tuple[str, Job] | None = None) -> None:
         self.workers, self._first = workers, first
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        # Last in, first out: who has just worked is warm.
+        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         self._all: list[_Worker] = []
 
     async def __aenter__(self) -> "Local":

@@ -13,7 +13,7 @@ from stillroom.stages import adopt, verify
 from stillroom.view import summary
 from stillroom.world import World
 
-BRIEF = 700  # characters of a record that are shown after a run
+BRIEF = 1400  # characters of a record that are shown after a run
 
 
 class Progress:

@@ -158,6 +158,8 @@ def _steps(told: contents.Content, pairs: list[tuple[str, dict[str, Any], Questi
                 raise _Fault(
                     f"{where}, step {n}: begins with `{step['before']}`, and `{before}` came before"
                 )
+            if step["before"] == step["after"]:
+                raise _Fault(f"{where}, step {n}: `{step['before']}` stays as it is")
             before = step["after"] if before else ""
             slots = next(
                 slots
@@ -182,12 +184,16 @@ def _answers(
         fault = route.answer_fault(question, block["answer"])
         if fault:
             raise _Fault(f"{where}: {fault}")
-    for frames in told.proofs.values():
+    for kind, frames in told.proofs.items():
         for frame in frames:
             slots = frame.match(proof)
             if slots is not None:
                 _, block, question = pairs[0]
                 _proof(slots, block["answer"].removeprefix("x = "), question, block["steps"])
+                # Where the words name an operation, the route knows which.
+                sign = getattr(route, "PROOF_SIGNS", {}).get(kind, "")
+                if sign not in slots["proof"]:
+                    raise _Fault(f"`{slots['proof']}` is not what the words say: no `{sign}`")
                 return
     raise _Fault(f"the check of the worked example is told in unknown words: {proof!r}")
 

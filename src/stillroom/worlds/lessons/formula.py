@@ -248,15 +248,15 @@ _CALLS: dict[str, Any] = {
     "reverse": lambda s: _sequence(s)[::-1],
     "sort": _sorted,
     "length": lambda s: len(_sequence(s)),
-    "first": lambda s, n: _sequence(s)[: _small(n, 10_000)],
-    "last": lambda s, n: _sequence(s)[max(0, len(s) - _small(n, 10_000)) :],
+    "first": lambda s, n: _sequence(s)[: _small(n, len(s))],
+    "last": lambda s, n: _sequence(s)[len(s) - _small(n, len(s)) :],
     "upper": lambda s: _of(s, str).upper(),
     "sum": lambda s: sum(_whole_numbers(s)),
     "max": lambda s: max(_whole_numbers(s)),
     "min": lambda s: min(_whole_numbers(s)),
     "size": lambda s: len(_of(s, frozenset)),
     "count": _count,
-    "C": lambda n, k: comb(_small(n, 400), _small(k, 400)),
+    "C": lambda n, k: comb(_small(n, 400), _small(k, _small(n, 400))),
 }
 
 

@@ -11,6 +11,8 @@ from stillroom.worlds.lessons.routes import Question, Step
 _TERM = re.compile(r"([-+]) (\d+)/(\d+)")
 _BAR = re.compile(r"\((\d+(?: [-+] \d+)+)\)/(\d+)")
 
+PROOF_SIGNS = {"take_away": " - ", "add_back": " + "}
+
 
 def start(question: Question) -> str:
     return question.slots["formula"]
