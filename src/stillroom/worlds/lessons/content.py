@@ -1,4 +1,4 @@
-"""The content files: what a concept says, as frames with slots, compiled once.
+"""The content files: what a concept says, as frames with slots.
 
 A frame is a sentence with slots: "Add `{term}` to both sides". A slot between backticks holds a
 formula; any other slot holds one of the words, or the pattern, that `words` in the file allows.
@@ -30,11 +30,17 @@ Slots = dict[str, str]
 
 class Frame(NamedTuple):
     text: str
-    pattern: re.Pattern[str]
+    pattern: str
 
     def match(self, said: str) -> Slots | None:
-        found = self.pattern.fullmatch(said)
+        found = _compiled(self.pattern).fullmatch(said)
         return found.groupdict() if found else None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled when first used: all of them at once would take half of a worker's start."""
+    return re.compile(pattern)
 
 
 class Rule(NamedTuple):
@@ -97,7 +103,7 @@ def _frame(text: str, words: dict[str, Any]) -> Frame:
             else:
                 raise ValueError(f"{text!r}: slot {part} is no formula and words has no {part}")
             pattern += f"(?P<{part}>{inside})"
-    return Frame(text, re.compile(pattern))
+    return Frame(text, pattern)
 
 
 @cache
