@@ -165,8 +165,8 @@ def apart(part: str, *arguments: Any) -> dict[str, Any]:
 
 
 def measure(quick: bool) -> list[Figure]:
-    n = 400 if quick else 4000
-    mix = apart("cpu_of_run", "lessons", n, 3)
+    n = 400 if quick else 3000
+    mix = apart("cpu_of_run", "lessons", n, 2 if quick else 6)
     linear = apart("cpu_of_run", "lessons", n // 2, 3, 'world.concepts=["linear_equations"]')
     spoils = 300 if quick else 5000
     power = apart("power_of_lessons", spoils, spoils // 20)

@@ -73,6 +73,7 @@ def _world_of(key: bytes) -> World:
 def ready(job: Job) -> None:
     """Load the world, so that a worker's first shard does not wait for it."""
     world_of(job["spec"], job["config"])
+    gc.freeze()  # what is loaded by now lives as long as the worker: no collection need walk it
 
 
 def make_shard(job: Job) -> dict[str, Any]:
