@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import living
 from worlds import CHECKS, FILE, SUMS, Sums, command, here, shell
 
 import stillroom
@@ -695,19 +696,6 @@ def start(
     return process
 
 
-def group(leader: int) -> list[int]:
-    """The living processes of a process group."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == leader and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     workers: int, calm: Result, tmp_path: Path
@@ -721,7 +709,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     assert re.search(r"after shard \d", err)
     assert "run the same command to go on" in err
     assert "Traceback" not in err
-    assert group(process.pid) == []
+    assert living(group=process.pid) == []
     assert not (out / "make" / "manifest.json").exists()
     kept = (out / "make" / "g000" / "00000.parquet").stat().st_mtime_ns
     code, words, err = here(*words_of(out))
@@ -740,7 +728,7 @@ def test_ctrl_c_before_the_first_shard(workers: int, calm: Result, tmp_path: Pat
     assert process.returncode == 130
     assert "run the same command to go on" in err
     assert "Traceback" not in err, err
-    assert group(process.pid) == []
+    assert living(group=process.pid) == []
     assert root_in(here(*words_of(tmp_path / "run"))[1]) == calm.root
 
 

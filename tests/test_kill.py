@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import living
 
 import stillroom
 from stillroom.stages.verify import verify
@@ -31,19 +32,6 @@ def command(world: str, count: int, out: Path, workers: int) -> list[str]:
     return [sys.executable, str(RUNNER), world, str(count), str(out), str(workers)]
 
 
-def children(pid: int) -> list[int]:
-    """Process ids of the living children of a process."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -63,7 +51,7 @@ def kill_and_go_on(world: str, count: int, folder: Path, kills: int) -> None:
         out = outs[-1]
         process = subprocess.Popen(command(world, count, out, 2), stdout=subprocess.DEVNULL)
         time.sleep(chance.uniform(0.2, max(1.0, 0.8 * whole)))
-        workers = children(process.pid)
+        workers = living(parent=process.pid)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             killed += 1
