@@ -1,42 +1,126 @@
-"""The page of a run: one static HTML file that needs nothing else."""
+"""The page of a run: one static HTML file that needs nothing else, not even a network.
 
-from itertools import islice
+    heading    the four sentences, the pass rate beside the checker's power, the findings
+    slices     the worst groups of records; the curriculum as a heat map; charts
+    browser    records, which the page's script searches and filters; packed, see bodies.py
+
+The page's Content-Security-Policy names the hashes of its own scripts: nothing that comes from data
+can run, whatever it holds, and nothing can be fetched.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, PackageLoader
+import orjson
 
-from stillroom import dataset, files
+from stillroom import files
+from stillroom.dataset import Dataset
+from stillroom.parts import Shard, generation_folder
 from stillroom.record import Record
+from stillroom.view import charts
+from stillroom.view.bodies import CHUNK, Entry, fit, packed
+from stillroom.view.entries import Reader
+from stillroom.view.slices import FEW, grid, slices
 from stillroom.view.summary import sentences, summary
 from stillroom.world import World
 
-MOST = 200  # records shown of each kind
+Packed = tuple[list[Entry], list[str]]  # entries and the chunks that they lie in
+
+BYTES = 4_900_000  # of a page at most
+SLICES = 400  # in the table at most
+REFUSED = 6  # records that stand under the reasons
+SCRIPTS = ("unpack.js", "browser.js", "detail.js", "page.js")
 
 
 def write_page(run: Path, world: World | None) -> Path:
     """Write RUN/report.html; without the world's code, records are shown as their data."""
-    environment = Environment(
-        loader=PackageLoader("stillroom", "view"), autoescape=True, trim_blocks=True
-    )
     one = summary(run)
-    html = environment.get_template("page.html").render(
-        one=one,
-        sentences=sentences(one),
-        kept=[_entry(r, world) for r in islice(dataset.open(run), MOST)],
-        refused=[_entry(r, world) for r in islice(dataset.rest(run), MOST)],
-        most=MOST,
-    )
-    files.write_file(run / "report.html", html.encode())
+    reader = Reader(world, one)
+    for record, chosen in _records(run, one["generations"]):
+        reader.add(record, chosen)
+    drawn = charts.charts(reader.tally, reader.features, reader.featured)
+    found, tag = slices(reader.tally), reader.tally.main
+    context = {
+        "one": one,
+        "name": run.resolve().name,
+        "sentences": sentences(one)[:4],
+        "slices": found[:SLICES],
+        "few": FEW,
+        "all_slices": len(found),
+        "grid": grid(reader.tally),
+        "labels": sorted(reader.tally.labels),
+        "charts": packed(orjson.dumps(drawn)) if drawn else "",
+        "vega": charts.vega() if drawn else "",
+    }
+    # The records get the bytes that all the rest leaves: kept ones at least half of them.
+    left = BYTES - len(_render(context, (reader.rest, []), (reader.kept, [])))
+    rest = fit(reader.rest, left // 2, tag)
+    kept = fit(reader.kept, left - sum(map(len, rest[1])), tag)
+    files.write_file(run / "report.html", _render(context, rest, kept))
     return run / "report.html"
 
 
-def _entry(record: Record, world: World | None) -> dict[str, object]:
-    text = world.show(record).text if world and record.data is not None else ""
-    return {
-        "id": record.id,
-        "text": text or str(record.data),
-        "tags": record.tags,
-        "task": record.task_json,
-        "checks": record.verdict.checks,
-        "outcome": record.outcome,
-    }
+def _records(run: Path, generations: int) -> Iterator[tuple[Record, bool]]:
+    """Every record, shard by shard in plan order, and whether it is in the dataset."""
+    for number in range(generations):
+        folder = generation_folder(run, number)
+        manifest = files.read_json(folder / "manifest.json", "shards", "counts") or {"shards": []}
+        shards = [Shard(**one) for one in manifest["shards"]]
+        for shard in shards:
+            last = shard is shards[-1]
+            wanted = shard.kept - (manifest["counts"]["surplus"] if last else 0)
+            for place, record in enumerate(Dataset(((folder / shard.name, None),))):
+                yield record, place < wanted
+            if shard.rest_sha256:
+                for record in Dataset(((folder / shard.rest_name, None),)):
+                    yield record, False
+
+
+def _render(context: dict[str, Any], rest: Packed, kept: Packed) -> bytes:
+    """The page's bytes; `rest` are the refused and failed records."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("stillroom", "view"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    environment.filters["json"] = lambda value: orjson.dumps(value).decode()
+    # A scope of its own: Vega's script has short names, too.
+    script = "(() => {\n" + "\n".join(_source(name) for name in SCRIPTS) + "})();"
+    vega = context["vega"]
+    html = environment.get_template("page.html").render(
+        context
+        | {
+            "style": _source("page.css"),
+            "script": script,
+            "hashes": [_hash(one) for one in (script, vega) if one],
+            "vega": packed(vega.encode()) if vega else "",
+            "index": packed(orjson.dumps([*_lines(rest, 0), *_lines(kept, len(rest[1]))])),
+            "chunks": [*rest[1], *kept[1]],
+            "shown": {"kept": len(kept[0]), "rest": len(rest[0])},
+            "refused": [one.line for one in sorted(rest[0], key=lambda one: one.place)[:REFUSED]],
+        }
+    )
+    return html.encode()
+
+
+def _lines(entries: Packed, first: int) -> list[list[Any]]:
+    """The index of these entries: the line, place in the run, chunk, and place in the chunk."""
+    return [
+        [*one.line, one.place, first + n // CHUNK, n % CHUNK] for n, one in enumerate(entries[0])
+    ]
+
+
+def _source(name: str) -> str:
+    return (Path(__file__).parent / name).read_text("utf-8")
+
+
+def _hash(script: str) -> str:
+    """How a Content-Security-Policy names an inline script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,5 +1,7 @@
 """A finished run in numbers and sentences; the terminal and the page say the same."""
 
+from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from stillroom import dataset, files, store
 from stillroom.dataset import as_row
 from stillroom.errors import UserError
 from stillroom.record import Record
+from stillroom.view.slices import AXIS, VALUES
 
 
 def summary(run: Path) -> dict[str, Any]:
@@ -30,8 +33,10 @@ def summary(run: Path) -> dict[str, Any]:
         "generations": len(whole["generations"]),
         "records": numbers["dataset"],
         **{name: numbers[name] for name in ("tasks", "kept", "refused", "failed", "surplus")},
+        "tried": tried,
         "pass_rate": numbers["kept"] / tried if tried else 0.0,
         "reasons": store.reasons(run),
+        "rare": rare(run),
         "root": whole["root"],
         "power": audit.get("power", {}),
         "findings": audit.get("findings", []),
@@ -54,8 +59,69 @@ def power_words(power: dict[str, Any]) -> str:
     return "checker power: " + "; ".join(words)
 
 
+RAREST = 4  # values that are named
+
+
+def rare(run: Path) -> dict[str, Any]:
+    """The tag values with fewest kept records, and those seen among refused records alone.
+
+    A tag with very many values is a label, not a class of records; splits are no cases, and a
+    level says what the difficulty says.
+    """
+    counts = _tag_counts(path for path, _ in store.parts(run))
+    seen = counts | {pair: 0 for pair in _tag_counts(store.evidence(run)) if pair not in counts}
+    sizes = Counter(tag for tag, _ in seen)
+    cases = {
+        (tag, value): n
+        for (tag, value), n in seen.items()
+        if sizes[tag] <= VALUES and tag != "split" and (tag != "level" or AXIS not in sizes)
+    }
+    rarest = sorted((pair for pair in cases if cases[pair]), key=lambda pair: cases[pair])
+    named = [{"tag": a, "value": b, "kept": cases[a, b]} for a, b in rarest[:RAREST]]
+    gone = [{"tag": a, "value": b} for (a, b), n in cases.items() if not n]
+    return {"values": len(cases), "rarest": named, "gone": gone}
+
+
+def _tag_counts(parts: Iterable[Path]) -> dict[tuple[str, str], int]:
+    """How many records bear each (tag, value), read from the tags alone."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts: Counter[tuple[str, str]] = Counter()
+    for path in parts:
+        try:
+            column = files.read_parquet(path, ["tags"])["tags"]
+        except (OSError, pa.ArrowException) as wrong:
+            raise UserError(
+                f"can't read this part: {wrong}", path, "`stillroom verify` names what is damaged"
+            ) from wrong
+        pairs = pc.list_flatten(column).combine_chunks()
+        table = pa.table({"key": pairs.field("key"), "value": pairs.field("value")})
+        groups = table.group_by(["key", "value"], use_threads=False).aggregate([([], "count_all")])
+        for row in groups.to_pylist():
+            counts[row["key"], row["value"]] += row["count_all"]
+    return counts
+
+
+def rare_words(found: dict[str, Any]) -> str:
+    """Whether the rare cases are alive, by the tags of what was kept."""
+    if not found["values"]:
+        return "The records have no tags that sort them into cases: nothing is known of rare ones."
+    words = ", ".join(f"{r['tag']} {r['value']} ({r['kept']} kept)" for r in found["rarest"])
+    if not found["gone"]:
+        return f"Each of the {found['values']} tag values has kept records; the rarest: {words}."
+    gone = ", ".join(f"{r['tag']} {r['value']}" for r in found["gone"][:RAREST])
+    more = len(found["gone"]) - RAREST
+    gone += f" and {more} more" if more > 0 else ""
+    return f"{len(found['gone'])} of {found['values']} tag values have no kept record: {gone}" + (
+        f"; the rarest that have: {words}." if words else "."
+    )
+
+
 def sentences(one: dict[str, Any]) -> list[str]:
-    """What was made, what was kept, why the rest was refused, how far the checks can be trusted."""
+    """What was made, kept, why the rest was refused, whether the rare cases are alive; then how
+    far the checks can be trusted, and the findings. The first four stand on top of the page.
+    """
     several = f" in {one['generations']} generations" if one["generations"] > 1 else ""
     made = f"World {one['world']} used {one['tasks']} tasks{several}, seed {one['seed']}."
     kept = (
@@ -72,7 +138,8 @@ def sentences(one: dict[str, Any]) -> list[str]:
         + (f" ({f['detail']})." if f["detail"] else ".")
         for f in one["findings"]
     ]
-    return [made, kept, no, words[:1].upper() + words[1:] + ".", *found]
+    rest = [words[:1].upper() + words[1:] + ".", *found]
+    return [made, kept, no, rare_words(one["rare"]), *rest]
 
 
 def find_record(run: Path, record: str) -> Record:

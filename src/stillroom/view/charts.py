@@ -1,0 +1,125 @@
+"""Charts of tags and features as Vega-Lite specifications, made with Altair.
+
+Colours are CSS variables of the page, so that the dark mode and print need no second drawing.
+Vega-Lite: Satyanarayan et al., IEEE TVCG 2017.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from stillroom.view.histogram import Histogram
+from stillroom.view.slices import OUTCOMES, Tally, natural
+
+MOST = 12  # charts of each kind
+BARS = 25  # values in a chart; the others are told as a number
+
+
+def charts(tally: Tally, features: Mapping[str, Histogram], shown: str) -> list[dict[str, Any]]:
+    """Title, note, Vega-Lite spec and, for a tag, its name, chart by chart.
+
+    `shown` says of which records the features are.
+    """
+    tags = tally.tags[:MOST]
+    found = [_tag_chart(tag, tally.values[tag]) for tag in tags]
+    for name, histogram in list(features.items())[:MOST]:
+        if bins := histogram.bins():
+            found.append(_feature_chart(name, bins, histogram.whole, shown))
+    return found
+
+
+@cache
+def vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script that needs no network."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]
+    return bundle
+
+
+def _tag_chart(tag: str, values: Mapping[str, list[int]]) -> dict[str, Any]:
+    import altair as alt
+
+    common = sorted(values, key=lambda value: -sum(values[value]))[:BARS]
+    order = natural(common)
+    rows = [
+        {"value": value, "outcome": outcome, "n": n, "order": place}
+        for value in order
+        for place, (outcome, n) in enumerate(zip(OUTCOMES, values[value], strict=True))
+        if n
+    ]
+    bars = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(cursor="pointer")
+        .encode(
+            y=alt.Y("value:N", sort=order, title=None),
+            x=alt.X("sum(n):Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=5)),
+            color=_outcome_colour(alt),
+            order="order:O",
+            tooltip=[
+                alt.Tooltip("value:N", title="value"),
+                alt.Tooltip("outcome:N", title="outcome"),
+                alt.Tooltip("n:Q", title="records", format=","),
+            ],
+        )
+        .properties(width="container", height=17 * len(order))
+    )
+    note = f"the {BARS} commonest of {len(values)} values" if len(values) > BARS else ""
+    return {"title": tag, "note": note, "tag": tag, "spec": _styled(bars)}
+
+
+def _feature_chart(
+    name: str, bins: list[tuple[float, float, list[int]]], whole: bool, shown: str
+) -> dict[str, Any]:
+    import altair as alt
+
+    rows = [
+        {"from": low, "to": high, "outcome": outcome, "n": n, "order": place}
+        for low, high, counts in bins
+        for place, (outcome, n) in enumerate(zip(OUTCOMES, counts, strict=True))
+        if n
+    ]
+    axis = alt.Axis(tickCount=6, tickMinStep=1) if whole else alt.Axis(tickCount=6)
+    bars = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("from:Q", bin="binned", title=None, axis=axis, scale=alt.Scale(zero=False)),
+            x2="to:Q",
+            y=alt.Y("n:Q", title=None, stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=4)),
+            color=_outcome_colour(alt),
+            order="order:O",
+            tooltip=[
+                alt.Tooltip("from:Q", title="from"),
+                alt.Tooltip("to:Q", title="to below"),
+                alt.Tooltip("outcome:N", title="outcome"),
+                alt.Tooltip("n:Q", title="records", format=","),
+            ],
+        )
+        .properties(width="container", height=130)
+    )
+    return {"title": name, "note": shown, "tag": None, "spec": _styled(bars)}
+
+
+def _outcome_colour(alt: Any) -> Any:
+    colours = [f"var(--{outcome})" for outcome in OUTCOMES]
+    return alt.Color(
+        "outcome:N", legend=None, scale=alt.Scale(domain=list(OUTCOMES), range=colours)
+    )
+
+
+def _styled(chart: Any) -> dict[str, Any]:
+    styled = (
+        chart.configure(background="transparent", font="system-ui, sans-serif", padding=2)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor="var(--soft)",
+            gridColor="var(--line)",
+            domainColor="var(--line)",
+            tickColor="var(--line)",
+            labelFontSize=12,
+            labelLimit=150,
+        )
+    )
+    spec: dict[str, Any] = styled.to_dict()
+    return spec
