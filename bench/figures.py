@@ -12,7 +12,7 @@ import pyarrow
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value and what it should reach, such as ">= 200"; `ok` None: can't tell."""
+    """A measured value and what it should reach, such as ">= 200" or ""; `ok` None: can't tell."""
 
     name: str
     value: float | list[str] | None
@@ -27,7 +27,7 @@ class Figure:
 
     def reached(self) -> bool | None:
         sign, _, bound = self.target.partition(" ")
-        if isinstance(self.value, list) or self.value is None:
+        if isinstance(self.value, list) or self.value is None or not bound:
             return None
         return self.value >= float(bound) if sign == ">=" else self.value <= float(bound)
 

@@ -19,6 +19,7 @@ from typing import Any
 from figures import Figure, report
 
 BENCH = Path(__file__).parent
+BARE = ("power.sample=0", "audit.run=false")
 HEAVY = ("pydantic", "numpy", "pyarrow", "rich", "torch", "sympy")
 
 
@@ -31,7 +32,7 @@ def cpu_of_run(what: str, count: int, times: int, *settings: str) -> dict[str, f
     import stillroom.shard
 
     with tempfile.TemporaryDirectory() as folder:
-        warm = (*settings, "power.sample=0")
+        warm = (*settings, *BARE)
         stillroom.run(what, count=8, out=f"{folder}/warm", workers=0, settings=warm)
         cpu = []
         for turn in range(times):
@@ -50,9 +51,7 @@ def power_of_lessons(spoils: int, records: int) -> dict[str, Any]:
     from stillroom.worlds.lessons import Lessons
 
     with tempfile.TemporaryDirectory() as folder:
-        result = stillroom.run(
-            "lessons", count=records, out=folder, workers=0, settings=("power.sample=0",)
-        )
+        result = stillroom.run("lessons", count=records, out=folder, workers=0, settings=BARE)
         world, kept = Lessons(), list(result.dataset)
         check = Checker(world, Path(folder), "")
         return power.measure(world, kept, check, spoils=-(-spoils // records), leaves=60)
@@ -67,9 +66,7 @@ def second_reader(lessons: int) -> dict[str, Any]:
     from stillroom.worlds.lessons import Lessons
 
     with tempfile.TemporaryDirectory() as folder:
-        result = stillroom.run(
-            "lessons", count=lessons, out=folder, workers=2, settings=("power.sample=0",)
-        )
+        result = stillroom.run("lessons", count=lessons, out=folder, workers=2, settings=BARE)
         records = list(result.dataset)
         refused = [r.data["text"] for r in dataset.rest(Path(folder)) if r.data]
     # A digit is edited, and our own checker, not the second reader, says that a formula is wrong.

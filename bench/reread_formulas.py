@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
-from functools import lru_cache
-from itertools import pairwise
+from functools import lru_cache, reduce
+from itertools import zip_longest
 from typing import Any
 
 
@@ -22,11 +22,11 @@ class Unreadable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
-    """A number that depends on x: coef * x + const."""
+class Poly:
+    """A polynomial in x: coefficients from the constant up, whole ones as int, no last zeros."""
 
-    coef: Fraction
-    const: Fraction
+    coefs: tuple[int | Fraction, ...]
+    free: bool = False  # an antiderivative: any constant may be added
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """What a formula says: the values of its sides, the relations between them."""
+    """What a formula says: the values of its sides, the relations (or arrows) between them."""
 
     sides: tuple[Any, ...]
     relations: tuple[str, ...]
@@ -47,7 +47,8 @@ class Formula:
 
     def links(self) -> list[tuple[Any, str, Any]]:
         """Every claim of a chain by itself."""
-        return [(a, r, b) for (a, b), r in zip(pairwise(self.sides), self.relations, strict=True)]
+        links = zip(self.sides, self.relations, self.sides[1:], strict=False)
+        return [link for link in links if link[1] != "→"]
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Frame:
     items: list[Any] = field(default_factory=list)
 
 
-X = Linear(Fraction(1), Fraction(0))
+X = Poly((0, 1))
 DAY = 86400
 UNITS = {
     **{u: ("length", n) for u, n in (("mm", 1), ("cm", 10), ("m", 1000), ("km", 10**6))},
@@ -69,25 +70,13 @@ UNITS = {
     **{u: ("time", n) for u, n in (("s", 1), ("min", 60), ("h", 3600), ("day", DAY))},
     **{u: ("time", n) for u, n in (("days", DAY), ("week", 7 * DAY), ("weeks", 7 * DAY))},
 }
-BASE = {"length": "mm", "mass": "mg", "volume": "ml", "time": "s"}
-CALLS = "reverse|sort|length|first|last|upper|sum|max|min|size|count|C"
-CLOSES = {")": "(", "]": "[", "}": "{"}
-RELATIONS = "=≠<>"
+CLOSES = {"[": "]", "index": "]", "{": "}", "": ""}
 BINDING = {
-    **{"implies": 1, "or": 2, "xor": 3, "and": 4, "not": 5, "+": 6, "-": 6, "∪": 6, "∩": 6},
-    **{"\\": 6, "×": 7, "÷": 7, "/": 7, "neg": 8, "implied": 9, "^": 10},
+    **{"iff": 0, "implies": 1, "or": 2, "xor": 3, "and": 4, "not": 5, "neg": 8, "implied": 9},
+    **dict.fromkeys(("+", "-", "∪", "∩", "\\"), 6),
+    **dict.fromkeys(("×", "÷", "/", "mod", "div"), 7),
+    "^": 10,
 }
-TOKEN = re.compile(
-    r"""[ ]*(?:(?P<date>\d{4}-\d{2}-\d{2}(?!\d))
-    |(?P<num>\d+(?:\.\d+)?(?:/\d+(?:\.\d+)?)?)(?:[ ](?P<unit>UNITS)(?![\w(]))?
-    |(?P<str>'[^']*'|"[^"]*")
-    |(?P<call>CALLS)\(
-    |(?P<word>[A-Za-z]+)
-    |(?P<sign>[-+×÷/^()\[\]{},!\\∪∩=≠<>]))""".replace("UNITS", "|".join(UNITS)).replace(
-        "CALLS", CALLS
-    ),
-    re.VERBOSE,
-)
 
 
 def need(condition: object, what: str) -> None:
@@ -96,46 +85,22 @@ def need(condition: object, what: str) -> None:
         raise Unreadable(what)
 
 
-def whole(value: Any, low: int | None = None, high: int = 10**4) -> int:
+def whole(value: Any, low: int | None = None, high: float = 10**4) -> int:
     """A number that must be whole, as an index, exponent or count; bounded if it has to be."""
     need(type(value) is Fraction and value.denominator == 1, "a whole number is needed")
     need(low is None or low <= value <= high, "a number is out of range")
     return int(value)
 
 
-@lru_cache(maxsize=1 << 14)
-def decimal(digits: str) -> Fraction:
-    """A number without a fraction bar, exactly."""
-    return Fraction(digits)
+def of(value: Any, *kinds: type) -> Any:
+    """A value that must be of one of these types."""
+    need(type(value) in kinds, "an argument of the wrong kind")
+    return value
 
 
-def tokens(formula: str) -> Iterator[tuple[str, Any]]:
-    """Cut a formula into values, function names with their bracket, and signs."""
-    at, formula = 0, formula.rstrip(" ")
-    while at < len(formula):
-        found = TOKEN.match(formula, at)
-        if found is None:
-            raise Unreadable(f"can't read from {formula[at:]!r}")
-        at, kind, text = found.end(), found.lastgroup, found.group(found.lastgroup or 0)
-        if kind in ("num", "unit"):
-            top, _, bottom = found["num"].partition("/")
-            number = decimal(top) / decimal(bottom) if bottom else decimal(top)
-            if kind == "unit":
-                dimension, size = UNITS[text]
-                yield "value", Quantity(dimension, number * size)
-            else:
-                yield "value", number
-        elif kind == "sign" or kind == "call":
-            yield kind, text
-        elif kind == "str":
-            yield "value", text[1:-1]
-        elif kind == "date":
-            yield "value", date.fromisoformat(text)
-        elif kind == "word" and text in ("T", "F", "x"):
-            yield "value", X if text == "x" else text == "T"
-        elif kind == "word":
-            need(text in ("and", "or", "xor", "implies", "not"), f"unknown word {text}")
-            yield "sign", text
+def numbers(value: Any) -> list[Fraction]:
+    """A list of numbers, in order of size."""
+    return sorted(of(v, Fraction) for v in of(value, tuple))
 
 
 def power(base: Fraction, exponent: Fraction) -> Fraction:
@@ -152,16 +117,68 @@ def shift(day: date, by: Quantity, sign: int) -> date:
     return day + timedelta(days=sign * int(by.amount // DAY))
 
 
-def amounts(a: Quantity, b: Quantity, by: Callable[[Fraction, Fraction], Fraction]) -> Quantity:
-    """Sum or difference of two quantities of one dimension."""
+def same(a: Quantity, b: Quantity) -> str:
+    """The dimension that two quantities share."""
     need(a.dimension == b.dimension, "quantities of different kinds")
-    return Quantity(a.dimension, by(a.amount, b.amount))
+    return a.dimension
 
 
-def linear_product(a: Linear, b: Linear) -> Linear:
-    """A product that stays linear, or none."""
-    need(not a.coef or not b.coef, "x times x")
-    return Linear(a.coef * b.const + b.coef * a.const, a.const * b.const)
+def poly(coefs: Iterable[int | Fraction], free: bool = False) -> Poly:
+    """The polynomial with these coefficients."""
+    slim = [c.numerator if c.denominator == 1 else c for c in coefs]
+    while slim and not slim[-1]:
+        slim.pop()
+    need(len(slim) < 100, "too high a degree")
+    return Poly(tuple(slim), free)
+
+
+def both(a: Poly, b: Poly) -> Iterator[tuple[Any, Any]]:
+    """The coefficients of two polynomials side by side."""
+    return zip_longest(a.coefs, b.coefs, fillvalue=0)
+
+
+def times(a: Poly, b: Poly) -> Poly:
+    """The product of two polynomials."""
+    out: list[int | Fraction] = [0] * (len(a.coefs) + len(b.coefs))
+    for i, c in enumerate(a.coefs):
+        for j, d in enumerate(b.coefs):
+            out[i + j] += c * d
+    return poly(out, a.free or b.free)
+
+
+def as_poly(value: Any) -> Poly:
+    """A number or polynomial as a polynomial."""
+    return poly([value]) if type(value) is Fraction else of(value, Poly)
+
+
+def at(value: Any, x: Any) -> Any:
+    """What a polynomial comes to where x has a value; anything else stays."""
+    return F(sum(c * x**k for k, c in enumerate(value.coefs))) if type(value) is Poly else value
+
+
+def integral(value: Any, *ends: Any) -> Any:
+    """The antiderivative without a constant, or the integral between two numbers."""
+    full = poly([0, *(Fraction(c) / (k + 1) for k, c in enumerate(as_poly(value).coefs))], True)
+    return at(full, of(ends[1], F)) - at(full, of(ends[0], F)) if ends else full
+
+
+def ordered(s: Any) -> Any:
+    """A string or list in ascending order."""
+    need(len({type(v) for v in of(s, str, tuple)}) < 2, "sort of different kinds")
+    return "".join(sorted(s)) if type(s) is str else tuple(sorted(s))
+
+
+def root(value: Any) -> Fraction:
+    """An exact square root."""
+    below = math.isqrt(of(value, Fraction).numerator), math.isqrt(value.denominator)
+    need(Fraction(*below) ** 2 == value, "no exact root")
+    return Fraction(*below)
+
+
+def middle(values: list[Fraction]) -> Fraction:
+    """The median of ordered numbers."""
+    need(values, "an empty list")
+    return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
 
 
 F, Q, S = Fraction, Quantity, frozenset
@@ -171,8 +188,10 @@ RULES: dict[tuple[str, type, type], Callable[[Any, Any], Any]] = {
     **{(sign, F, F): operator.mul for sign in ("×", "implied")},
     **{(sign, F, F): operator.truediv for sign in "÷/"},
     ("^", F, F): power,
-    ("+", Q, Q): lambda a, b: amounts(a, b, operator.add),
-    ("-", Q, Q): lambda a, b: amounts(a, b, operator.sub),
+    ("mod", F, F): lambda a, b: F(whole(a) % whole(b, 1, math.inf)),
+    ("div", F, F): lambda a, b: F(whole(a) // whole(b, 1, math.inf)),
+    ("+", Q, Q): lambda a, b: Q(same(a, b), a.amount + b.amount),
+    ("-", Q, Q): lambda a, b: Q(same(a, b), a.amount - b.amount),
     ("×", Q, F): lambda a, b: Q(a.dimension, a.amount * b),
     ("×", F, Q): lambda a, b: Q(b.dimension, a * b.amount),
     **{(sign, Q, F): lambda a, b: Q(a.dimension, a.amount / b) for sign in "÷/"},
@@ -183,16 +202,82 @@ RULES: dict[tuple[str, type, type], Callable[[Any, Any], Any]] = {
     ("or", bool, bool): operator.or_,
     ("xor", bool, bool): operator.xor,
     ("implies", bool, bool): operator.le,
+    ("iff", bool, bool): operator.eq,
     ("∪", S, S): operator.or_,
     ("∩", S, S): operator.and_,
     ("\\", S, S): operator.sub,
     ("+", str, str): operator.add,
     ("+", tuple, tuple): operator.add,
-    ("+", Linear, Linear): lambda a, b: Linear(a.coef + b.coef, a.const + b.const),
-    ("-", Linear, Linear): lambda a, b: Linear(a.coef - b.coef, a.const - b.const),
-    **{(sign, Linear, Linear): linear_product for sign in ("×", "implied")},
-    **{(sign, Linear, F): lambda a, b: Linear(a.coef / b, a.const / b) for sign in "÷/"},
+    ("+", Poly, Poly): lambda a, b: poly((c + d for c, d in both(a, b)), a.free or b.free),
+    ("-", Poly, Poly): lambda a, b: poly((c - d for c, d in both(a, b)), a.free or b.free),
+    **{(sign, Poly, Poly): times for sign in ("×", "implied")},
+    **{(sign, Poly, F): lambda a, b: times(a, poly([1 / b])) for sign in "÷/"},
+    ("^", Poly, F): lambda a, n: reduce(times, [a] * whole(n, 0, 100), Poly((1,))),
 }
+CALLS: dict[str, tuple[tuple[int, ...], Callable[..., Any]]] = {
+    "reverse": ((1,), lambda s: of(s, str, tuple)[::-1]),
+    "sort": ((1,), ordered),
+    "length": ((1,), lambda s: F(len(of(s, str, tuple)))),
+    "first": ((2,), lambda s, n: of(s, str, tuple)[: whole(n, 0, len(s))]),
+    "last": ((2,), lambda s, n: of(s, str, tuple)[len(s) - whole(n, 0, len(s)) :]),
+    "upper": ((1,), lambda s: of(s, str).upper()),
+    "sum": ((1,), lambda s: F(sum(map(whole, of(s, tuple))))),
+    "max": ((1,), lambda s: F(max(map(whole, of(s, tuple))))),
+    "min": ((1,), lambda s: F(min(map(whole, of(s, tuple))))),
+    "size": ((1,), lambda s: F(len(of(s, frozenset)))),
+    "count": ((2,), lambda s, item: F(of(s, str, tuple).count(item))),
+    "C": ((2,), lambda n, k: F(math.comb(whole(n, 0), whole(k, 0, int(n))))),
+    "gcd": ((2, 3, 4), lambda *ns: F(math.gcd(*(whole(n, 1, math.inf) for n in ns)))),
+    "lcm": ((2, 3, 4), lambda *ns: F(math.lcm(*(whole(n, 1, math.inf) for n in ns)))),
+    "bin": ((1,), lambda n: f"{whole(n, 1, math.inf):b}"),
+    "dec": ((1,), lambda s: F(int(re.sub("[^01]", "?", of(s, str)), 2))),
+    "sqrt": ((1,), root),
+    "mean": ((1,), lambda s: sum(numbers(s), F(0)) / len(s)),
+    "median": ((1,), lambda s: middle(numbers(s))),
+    "spread": ((1,), lambda s: numbers(s)[-1] - numbers(s)[0]),
+    "place": ((2,), lambda s, item: F(of(s, tuple).index(item) + 1)),
+    "D": ((1,), lambda p: poly(k * c for k, c in enumerate(as_poly(p).coefs) if k)),
+    "I": ((1, 3), integral),
+}
+TOKEN = re.compile(
+    r"""[ ]*(?:(?P<date>\d{4}-\d{2}-\d{2}(?!\d))
+    |(?P<num>\d+(?:\.\d+)?(?:/\d+(?:\.\d+)?)?)(?:[ ](?P<unit>UNITS)(?![\w(]))?
+    |(?P<str>'[^']*'|"[^"]*")
+    |(?P<call>CALLS)\(
+    |(?P<word>[A-Za-z]+)
+    |(?P<sign>[-+×÷/^()\[\]{},!%\\∪∩=≠<>→]))""".replace("UNITS", "|".join(UNITS)).replace(
+        "CALLS", "|".join(CALLS)
+    ),
+    re.VERBOSE,
+)
+
+
+decimal = lru_cache(maxsize=1 << 14)(Fraction)  # a number without a fraction bar
+
+
+def tokens(formula: str) -> Iterator[tuple[str, Any]]:
+    """Cut a formula into values, function names with their bracket, and signs."""
+    at, formula = 0, formula.rstrip(" ")
+    while at < len(formula):
+        found = TOKEN.match(formula, at)
+        if found is None:
+            raise Unreadable(f"can't read from {formula[at:]!r}")
+        at, kind, text = found.end(), found.lastgroup, found.group(found.lastgroup or 0)
+        if kind in ("num", "unit"):
+            top, _, bottom = found["num"].partition("/")
+            number: Any = decimal(top) / decimal(bottom) if bottom else decimal(top)
+            if kind == "unit":
+                number = Quantity(UNITS[text][0], number * UNITS[text][1])
+            yield "value", number
+        elif kind == "sign" or kind == "call":
+            yield kind, text
+        elif kind == "str" or kind == "date":
+            yield "value", text[1:-1] if kind == "str" else date.fromisoformat(text)
+        elif kind == "word" and text in ("T", "F", "x"):
+            yield "value", X if text == "x" else text == "T"
+        elif kind == "word":
+            need(text in BINDING and text not in ("neg", "implied"), f"unknown word {text}")
+            yield "sign", text
 
 
 def reduce_top(frame: Frame) -> None:
@@ -200,52 +285,20 @@ def reduce_top(frame: Frame) -> None:
     sign = frame.operators.pop()
     b = frame.values.pop()
     if sign == "not":
-        need(type(b) is bool, "not of something else than a truth value")
-        frame.values.append(not b)
+        frame.values.append(not of(b, bool))
         return
     if sign == "neg":
         sign = "×"
         frame.values.append(Fraction(-1))
-        need(type(b) in (Fraction, Linear, Quantity), "minus before something else than a number")
+        of(b, Fraction, Poly, Quantity)
     a = frame.values.pop()
     rule = RULES.get((sign, type(a), type(b)))
-    if rule is None and Linear in (type(a), type(b)):
-        a, b = (Linear(F(0), v) if type(v) is Fraction and sign not in "÷/" else v for v in (a, b))
-        rule = RULES.get((sign, type(a), type(b)))
+    if rule is None and Poly in (type(a), type(b)) and sign not in "÷/^":
+        a, b = (as_poly(v) for v in (a, b))
+        rule = RULES.get((sign, Poly, Poly))
     if rule is None:
         raise Unreadable(f"no {sign} for these kinds")
     frame.values.append(rule(a, b))
-
-
-def call(name: str, args: list[Any]) -> Any:
-    """The value of a function of the notation."""
-    s, n = args[0], args[-1]
-    need(len(args) == 1 + (name in ("first", "last", "count", "C")), f"arguments of {name}")
-    if name == "C":
-        return Fraction(math.comb(whole(s, 0), whole(n, 0)))
-    if name == "size":
-        need(type(s) is frozenset, "size of something else than a set")
-        return Fraction(len(s))
-    need(type(s) in (str, tuple), f"{name} of something else than a list or string")
-    if name in ("sum", "max", "min"):
-        need(type(s) is tuple, f"{name} of a string")
-        numbers = [whole(v) for v in s]
-        return Fraction(sum(numbers) if name == "sum" else (max if name == "max" else min)(numbers))
-    if name == "upper":
-        need(type(s) is str, "upper of a list")
-        return s.upper()
-    if name == "count":
-        need(type(s) is tuple or (type(n) is str and len(n) == 1), "count of more than a letter")
-        return Fraction(s.count(n))
-    if name == "length":
-        return Fraction(len(s))
-    if name == "sort":
-        need(len({type(v) for v in s}) < 2, "sort of different kinds")
-        return "".join(sorted(s)) if type(s) is str else tuple(sorted(s))
-    if name == "reverse":
-        return s[::-1]
-    keep = whole(n, 0, len(s))
-    return s[:keep] if name == "first" else s[len(s) - keep :]
 
 
 def close(frame: Frame, outer: Frame) -> Any:
@@ -255,16 +308,15 @@ def close(frame: Frame, outer: Frame) -> Any:
         need(all(type(v) is str or whole(v) is not None for v in items), "an element of a set")
         return frozenset(items)
     if opener == "[":
-        need(all(type(v) in (str, Fraction, tuple) for v in items), "an element of a list")
+        need(all(type(v) not in (Poly, frozenset) for v in items), "an element of a list")
         return tuple(items)
     need(items, "empty brackets")
-    if opener == "(":
-        return items[0]
-    if opener != "index":
-        return call(opener, items)
-    indexed = outer.values.pop()
-    need(type(indexed) in (str, tuple), "an index of something else than a list or string")
-    return indexed[whole(items[0], 0, len(indexed) - 1)]
+    if opener == "index":
+        indexed = of(outer.values.pop(), str, tuple)
+        return indexed[whole(items[0], 0, len(indexed) - 1)]
+    counts, function = CALLS.get(opener, ((1,), lambda inner: inner))
+    need(len(items) in counts, f"arguments of {opener}")
+    return function(*items)
 
 
 def finish(frame: Frame, ready: bool) -> None:
@@ -302,9 +354,8 @@ def run(formula: str) -> Formula:
                 push(top, "implied")
             frames.append(Frame("index" if ready and item == "[" else item))
             ready = False
-        elif item in CLOSES:
-            opened = {"index": "[", "": "", "{": "{", "[": "["}.get(top.opener, "(")
-            need(opened == CLOSES[item], "brackets")
+        elif item in ")]}":
+            need(item == CLOSES.get(top.opener, ")"), "brackets")
             if ready or top.items or top.operators:
                 finish(top, ready)
             frames.pop()
@@ -314,15 +365,18 @@ def run(formula: str) -> Formula:
             need(top.opener not in ("", "(", "index"), "a comma")
             finish(top, ready)
             ready = False
-        elif item in RELATIONS:
-            need(len(frames) == 1, "a relation inside brackets")
+        elif item in "=≠<>→":
+            need(len(frames) == 1, "a relation or an arrow inside brackets")
             finish(top, ready)
             relations.append(item)
             ready = False
-        elif item == "!":
-            need(ready, "nothing before !")
-            top.values[-1] = Fraction(math.factorial(whole(top.values[-1], 0, 1000)))
-            worked = True
+        elif item in "!%":
+            need(ready, f"nothing before {item}")
+            last = top.values.pop()
+            top.values.append(
+                of(last, F) / 100 if item == "%" else F(math.factorial(whole(last, 0, 999)))
+            )
+            worked = worked or item == "!"
         elif not ready:
             need(item in ("-", "not"), f"nothing before {item}")
             top.operators.append("neg" if item == "-" else item)
@@ -341,38 +395,5 @@ def understand(formula: str) -> Formula | str:
     """A formula worked out, or why it can't be."""
     try:
         return run(formula)
-    except (ValueError, ArithmeticError) as error:
+    except (ValueError, ArithmeticError, TypeError) as error:
         return str(error) or type(error).__name__
-
-
-def holds(a: Any, relation: str, b: Any) -> bool:
-    """Whether one link is true; an order between values that have none makes it unreadable."""
-    if relation in "=≠":
-        return (type(a) is type(b) and a == b) == (relation == "=")
-    need(type(a) is type(b) and type(a) in (Fraction, Quantity, date, str), "no order")
-    if type(a) is Quantity:
-        need(a.dimension == b.dimension, "no order between different kinds")
-        a, b = a.amount, b.amount
-    return bool(a < b if relation == "<" else a > b)
-
-
-def show(value: Any) -> str:
-    """A value in the notation of lessons."""
-    if type(value) is bool:
-        return "T" if value else "F"
-    if type(value) is Quantity:
-        return f"{show(value.amount)} {BASE[value.dimension]}"
-    if type(value) is Linear:
-        return f"{show(value.coef)}x + {show(value.const)}"
-    if type(value) is str:
-        return f'"{value}"'
-    if (
-        type(value) is Fraction
-        and value.numerator.bit_length() + value.denominator.bit_length() > 999
-    ):
-        return "(a huge number)"
-    if type(value) in (tuple, frozenset):
-        ends = "[]" if type(value) is tuple else "{}"
-        shown = [show(v) for v in value]
-        return ends[0] + ", ".join(shown if ends == "[]" else sorted(shown)) + ends[1]
-    return str(value)

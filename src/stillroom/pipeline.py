@@ -148,7 +148,7 @@ async def _run(
             made = await fold.fold(plan, run, engine, watch)
             audit = {
                 "root": made["root"],
-                "findings": await fold.audit(plan, run, engine),
+                "findings": await fold.audit(plan, run, engine) if settled.audit.run else [],
                 "power": await fold.power(plan, run, engine, settled.power.sample),
             }
     except (Stopped, asyncio.CancelledError) as early:

@@ -27,6 +27,12 @@ class Power(BaseModel, frozen=True, extra="forbid"):
     sample: int = Field(default=40, ge=0)
 
 
+class Audit(BaseModel, frozen=True, extra="forbid"):
+    """Whether the world's `audit` looks at the finished set."""
+
+    run: bool = True
+
+
 class Recipe(BaseModel, frozen=True, extra="forbid"):
     """What is to be made. `world` holds `use` (which world) and that world's own fields."""
 
@@ -36,6 +42,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     count: int = Field(default=500, ge=1)
     make: Make = Make()
     power: Power = Power()
+    audit: Audit = Audit()
 
     def toml(self) -> str:
         """The recipe as TOML, every default spelled out."""

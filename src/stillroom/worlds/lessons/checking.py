@@ -1,73 +1,67 @@
 """The verb `check`: a lesson's data and text -> a Verdict, without running any of the maker's code.
 
-What can be computed is computed again from the text; what can't (the prose) has to be a sentence
-that the content files know, so that no letter changes unseen.
+The text is taken apart by the grammar, and what it says has to be the data. What can be computed is
+computed again; the words have to be phrases of the content files, so no letter changes unseen.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import cache
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 from stillroom.world import Check, Data, Task, Verdict
-from stillroom.worlds.lessons import content as contents
-from stillroom.worlds.lessons.formula import parse, same, truth, value
-from stillroom.worlds.lessons.planning import split_of_question
-from stillroom.worlds.lessons.reading import read
-from stillroom.worlds.lessons.routes import Question
+from stillroom.worlds.lessons.content import Content, Slots, content
+from stillroom.worlds.lessons.formula import parse, same, truth
+from stillroom.worlds.lessons.meaning import Lesson
+from stillroom.worlds.lessons.planning import BEYOND, split_of_question
+from stillroom.worlds.lessons.reading import take_apart
+from stillroom.worlds.lessons.routes import Question, route_of
 
 FORMULA = re.compile(r"`([^`\n]+)`")
 _LITERAL = re.compile(r"""\{[^{}]*\}|\[[^][]*\]|"[^"]*\"""")
 _SIDES = ("before", "after")
-_NUMBERED = re.compile(r"^(?:Level \d|\d+\. |\*\*Exercise \d+\.)", re.MULTILINE)
+_WORKED = "worked example"
+
+
+def states(text: str) -> list[str]:
+    """The states of a trace `a → b → c`; of any other formula the formula alone."""
+    return text.split(" → ")
 
 
 class _Fault(ValueError):
     """Something wrong; the message says what was found and what is right."""
 
 
-@cache
-def _route(concept: str) -> ModuleType:
-    return import_module(f"stillroom.worlds.lessons.routes.{concept}")
+Pairs = list[tuple[str, dict[str, Any], Question]]  # where, a block, its question
 
 
 def check(task: Task, data: Data) -> Verdict:
     """Judge a lesson by its text; the data must be exactly what the text says."""
     try:
-        again = read(task, data["text"])
+        lesson = take_apart(data["text"])
     except ValueError as wrong:
         return Verdict((Check("parses", False, str(wrong)),), 0.0)
-    if again != data:
-        field = next(name for name in again if again[name] != data.get(name))
+    if lesson.data != data:
+        field = next(name for name in lesson.data if lesson.data[name] != data.get(name))
         return Verdict((Check("parses", False, f"{field} is not what the text says"),), 0.0)
-    told = contents.content(data["concept"])
-    blocks = [("worked example", data["worked"])]
+    told = content(data["concept"])
+    blocks = [(_WORKED, data["worked"])]
     blocks += [(f"exercise {n}", block) for n, block in enumerate(data["exercises"], 1)]
-    questions: list[Question] = []
-
-    def parsed() -> None:
-        for where, block in blocks:
-            found = told.question(block["question"])
-            if found is None:
-                raise _Fault(f"{where}: no question of this concept: {block['question']!r}")
-            questions.append(Question(*found))
-
-    checks = [Check("parses", True), _run("prose", lambda: _prose(told, data, parsed))]
-    if len(questions) == len(blocks):
-        pairs = [(where, block, q) for (where, block), q in zip(blocks, questions, strict=True)]
-        checks += [
-            _run("task", lambda: _task(told, task, data)),
-            _run("structure", lambda: _structure(told, data)),
-            _run("formulas", lambda: _formulas(data)),
-            _run("steps", lambda: _steps(told, pairs)),
-            _run("answers", lambda: _answers(told, pairs, data["worked"]["proof"])),
-            _run("mistake", lambda: _mistake(told, pairs, data["mistake"])),
-            _run("level", lambda: _level(told, data["level"], pairs)),
-            _run("split", lambda: _split(told, task, pairs)),
-        ]
+    pairs: Pairs = [
+        (where, block, question)
+        for (where, block), question in zip(blocks, lesson.questions, strict=True)
+    ]
+    looks: dict[str, Callable[[], None]] = {
+        "task": lambda: _task(told, task, data),
+        "structure": lambda: _structure(told, data, lesson),
+        "formulas": lambda: _formulas(data),
+        "steps": lambda: _steps(told, pairs, lesson),
+        "answers": lambda: _answers(told, pairs, lesson.proof),
+        "mistake": lambda: _mistake(told, pairs, data["mistake"]),
+        "level": lambda: _level(told, data["level"], pairs),
+        "split": lambda: _split(told, task, pairs),
+    }
+    checks = [Check("parses", True), *(_run(name, look) for name, look in looks.items())]
     return Verdict(tuple(checks), score(data, [block["question"] for _, block in blocks]))
 
 
@@ -88,44 +82,19 @@ def score(data: Data, questions: list[str]) -> float:
     return round(inside / len(text), 4)
 
 
-def _prose(told: contents.Content, data: Data, parsed: Callable[[], None]) -> None:
-    parsed()
-    for part, known in (("why", told.why_texts), ("idea", told.idea_texts)):
-        if len(data[part]) != 1 or data[part][0] not in known:
-            raise _Fault(f"{part}: a paragraph that the content file does not have")
-    for where, block in [("worked example", data["worked"])] + [
-        (f"exercise {n}", block) for n, block in enumerate(data["exercises"], 1)
-    ]:
-        for n, step in enumerate(block["steps"], 1):
-            if not step["rule"]:
-                raise _Fault(
-                    f"{where}, step {n}: no rule is told so: {step['says']!r} {step['why']!r}"
-                )
-    if not data["mistake"]["name"]:
-        raise _Fault(f"mistake: no misconception is told so: {data['mistake']['says']!r}")
-    outside = _NUMBERED.sub("", FORMULA.sub("", data["text"]))
-    if not told.words_in_questions and re.search(r"\d", outside):
-        raise _Fault("a digit outside of formulas")
+def _task(told: Content, task: Task, data: Data) -> None:
+    for name in ("concept", "level", "audience", "style", "locale"):
+        if data[name] != task.get(name):
+            raise _Fault(f"the lesson's {name} is {data[name]!r}, the task's {task.get(name)!r}")
 
 
-def _task(told: contents.Content, task: Task, data: Data) -> None:
-    if data["concept"] != task.get("concept"):
-        raise _Fault(f"the lesson is about {data['concept']}, the task about {task.get('concept')}")
-    if data["level"] != task.get("level"):
-        raise _Fault(f"the lesson is of level {data['level']}, the task of {task.get('level')}")
-    if data["subject"] != told.subject:
-        raise _Fault(f"the subject is {told.subject!r}, and not {data['subject']!r}")
-
-
-def _structure(told: contents.Content, data: Data) -> None:
-    asked = [data["worked"]["question"], *(block["question"] for block in data["exercises"])]
+def _structure(told: Content, data: Data, lesson: Lesson) -> None:
     if not 2 <= len(data["exercises"]) <= 4:
         raise _Fault(f"{len(data['exercises'])} exercises; 2 to 4 are wanted")
-    instances = [repr(told.question(sentence)) for sentence in asked]
-    if len(set(instances)) != len(instances):
+    if len({repr(question) for question in lesson.questions}) != len(lesson.questions):
         raise _Fault("a question is asked twice")
     formulas = FORMULA.findall(data["text"])
-    statements = sum(1 for formula in formulas if parse(formula).relations)
+    statements = sum(len(parse(part).relations) for text in formulas for part in states(text))
     if statements < told.min_equations:
         raise _Fault(f"{statements} statements; at least {told.min_equations} are wanted")
 
@@ -136,39 +105,19 @@ def _formulas(data: Data) -> None:
     for line in data["text"].split("\n"):
         if line.count("`") % 2:
             raise _Fault(f"a formula that does not end in {line!r:.80}")
-        for text in FORMULA.findall(line):
+        for text in (part for found in FORMULA.findall(line) for part in states(found)):
             if parse(text).x:
-                if data["concept"] != "linear_equations":
-                    raise _Fault(f"`{text}`: x has no place here")
+                if fault := route_of(data["concept"]).x_fault(text):
+                    raise _Fault(f"`{text}`: {fault}")
                 continue
             if truth(text) is False and f"`{text}`" != in_mistake:
                 raise _Fault(f"`{text}` is false, in {line!r:.120}")
 
 
-def _steps(told: contents.Content, pairs: list[tuple[str, dict[str, Any], Question]]) -> None:
-    route = _route(told.concept)
+def _steps(told: Content, pairs: Pairs, lesson: Lesson) -> None:
     for where, block, question in pairs:
-        before = route.start(question)
-        if not before:
-            rules = tuple(step["rule"] for step in block["steps"])
-            if rules != route.plan_of_steps(question):
-                raise _Fault(f"{where}: the steps {rules} are not {route.plan_of_steps(question)}")
-        for n, step in enumerate(block["steps"], 1):
-            if before and step["before"] != before:
-                raise _Fault(
-                    f"{where}, step {n}: begins with `{step['before']}`, and `{before}` came before"
-                )
-            if step["before"] == step["after"]:
-                raise _Fault(f"{where}, step {n}: `{step['before']}` stays as it is")
-            before = step["after"] if before else ""
-            slots = next(
-                slots
-                for frame in told.rules[step["rule"]].say
-                if (slots := frame.match(step["says"])) is not None
-            )
-            fault = route.step_fault(question, step, slots)
-            if fault:
-                raise _Fault(f"{where}, step {n} ({step['rule']}): {fault}")
+        said = lesson.said if where == _WORKED else [None] * len(block["steps"])
+        _chain(route_of(told.concept), where, block["steps"], question, said)
         if block["steps"][-1]["after"] != block["answer"]:
             raise _Fault(
                 f"{where}: the steps end in `{block['steps'][-1]['after']}`, "
@@ -176,32 +125,64 @@ def _steps(told: contents.Content, pairs: list[tuple[str, dict[str, Any], Questi
             )
 
 
-def _answers(
-    told: contents.Content, pairs: list[tuple[str, dict[str, Any], Question]], proof: str
+def _chain(
+    route: Any,
+    where: str,
+    steps: list[dict[str, Any]],
+    question: Question,
+    said: Sequence[Slots | None],
 ) -> None:
-    route = _route(told.concept)
+    """Each step goes on from the one before, and does what it says; or the plan is followed."""
+    before = route.start(question)
+    rules = () if before else route.plan_of_steps(question)
+    if rules and len(rules) != len(steps):
+        raise _Fault(f"{where}: {len(steps)} steps, and not {rules}")
+    for n, step in enumerate(steps, 1):
+        here = f"{where}, step {n}"
+        # The last step may read the answer off a state that stands in it.
+        off = n == len(steps) and before in step["before"]
+        if before and step["before"] != before and not off:
+            raise _Fault(f"{here} begins with `{step['before']}`, after `{before}`")
+        if step["before"] == step["after"]:
+            raise _Fault(f"{here}: `{step['before']}` stays as it is")
+        before = step["after"] if before else ""
+        rule = step.get("rule") or (rules[n - 1] if rules else "")
+        if rules and rule != rules[n - 1]:
+            raise _Fault(f"{here}: {rule!r} is done, and not {rules[n - 1]!r}")
+        if rule:
+            given = {**step, "rule": rule, "number": n}
+            fault = route.step_fault(question, given, said[n - 1] or {})
+        else:  # told in short; statements are judged with all formulas
+            fault = route.link_fault(question, step)
+        if fault:
+            raise _Fault(f"{here} ({rule or 'told in short'}): {fault}")
+
+
+def _answers(told: Content, pairs: Pairs, proof: tuple[str, dict[str, str]]) -> None:
+    route = route_of(told.concept)
     for where, block, question in pairs:
         fault = route.answer_fault(question, block["answer"])
         if fault:
             raise _Fault(f"{where}: {fault}")
-    for kind, frames in told.proofs.items():
-        for frame in frames:
-            slots = frame.match(proof)
-            if slots is not None:
-                _, block, question = pairs[0]
-                _proof(slots, block["answer"].removeprefix("x = "), question, block["steps"])
-                # Where the words name an operation, the route knows which.
-                sign = getattr(route, "PROOF_SIGNS", {}).get(kind, "")
-                if sign not in slots["proof"]:
-                    raise _Fault(f"`{slots['proof']}` is not what the words say: no `{sign}`")
-                return
-    raise _Fault(f"the check of the worked example is told in unknown words: {proof!r}")
+    kind, slots = proof
+    _, block, question = pairs[0]
+    if fault := route.proof_fault(question, slots["proof"]):
+        raise _Fault(f"`{slots['proof']}`: {fault}")
+    _proof(route, slots, block["answer"].removeprefix("x = "), question, block["steps"])
+    # Where the words name an operation, the route knows which.
+    sign = route.PROOF_SIGNS.get(kind, "")
+    if sign not in slots["proof"]:
+        raise _Fault(f"`{slots['proof']}` is not what the words say: no `{sign}`")
 
 
 def _proof(
-    slots: dict[str, str], answer: str, question: Question, steps: list[dict[str, Any]]
+    route: Any,
+    slots: dict[str, str],
+    answer: str,
+    question: Question,
+    steps: list[dict[str, Any]],
 ) -> None:
-    if truth(slots["proof"]) is not True:
+    if route.truth(slots["proof"]) is not True:
         raise _Fault(f"`{slots['proof']}` does not prove anything")
     if any(text not in slots["proof"] for name, text in slots.items() if name == "rest"):
         raise _Fault(f"`{slots['proof']}` does not use `{slots['rest']}`")
@@ -224,24 +205,19 @@ def _proof(
         raise _Fault(f"`{slots['proof']}` and `{opposite}` are not about the answer `{answer}`")
 
 
-def _mistake(
-    told: contents.Content,
-    pairs: list[tuple[str, dict[str, Any], Question]],
-    mistake: dict[str, str],
-) -> None:
+def _mistake(told: Content, pairs: Pairs, mistake: dict[str, str]) -> None:
     _, block, question = pairs[0]
-    answer = block["answer"]
-    left, wrong = mistake["left"], mistake["wrong"]
-    if answer.startswith("x = "):
-        right, expected_left = answer.removeprefix("x = "), "x"
-    else:
-        right, expected_left = answer, question.slots.get("formula", answer)
+    right, left, wrong = block["answer"], mistake["left"], mistake["wrong"]
+    expected_left = question.slots.get("formula", right)
+    if right.startswith("x = "):
+        right, expected_left = right.removeprefix("x = "), "x"
     if left != expected_left:
         raise _Fault(f"`{left} ≠ {wrong}` is not about the worked example")
-    given = value(wrong)
-    if same(given, value(right)):
+    route = route_of(told.concept)
+    given = route.value(wrong)
+    if same(given, route.value(right)):
         raise _Fault(f"`{left} ≠ {wrong}` is false: here the misconception gives the right answer")
-    wrongs = _route(told.concept).wrongs(question)
+    wrongs = route.wrongs(question)
     name = mistake["name"]
     if name not in wrongs:
         raise _Fault(f"{name!r} can't happen with this question")
@@ -252,14 +228,12 @@ def _mistake(
         raise _Fault(f"{name!r} gives {computed}, and not {wrong}")
 
 
-def _level(
-    told: contents.Content, level: int, pairs: list[tuple[str, dict[str, Any], Question]]
-) -> None:
+def _level(told: Content, level: int, pairs: Pairs) -> None:
     if not 1 <= level <= len(told.levels):
         raise _Fault(f"there is no level {level}")
     limits = told.levels[level - 1]
     for where, _, question in pairs:
-        for name, found in _route(told.concept).measure(question).items():
+        for name, found in route_of(told.concept).measure(question).items():
             allowed = limits[name]
             for one in found if isinstance(found, tuple) else (found,):
                 fits = one in allowed if isinstance(one, str) else allowed[0] <= one <= allowed[-1]
@@ -267,10 +241,12 @@ def _level(
                     raise _Fault(f"{where}: {name} is {one}; level {level} has {allowed}")
 
 
-def _split(
-    told: contents.Content, task: Task, pairs: list[tuple[str, dict[str, Any], Question]]
-) -> None:
+def _split(told: Content, task: Task, pairs: Pairs) -> None:
     wanted = task.get("split")
+    if task.get("level") in BEYOND:
+        if wanted != "test":
+            raise _Fault(f"level {task['level']} is for tests alone")
+        return
     for where, _, question in pairs:
         found = split_of_question(told.concept, question.family, question.slots)
         if found != wanted:

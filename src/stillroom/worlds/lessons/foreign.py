@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 from stillroom.world import Check, Data, Task, Verdict
-from stillroom.worlds.lessons import content as contents
+from stillroom.worlds.lessons.curriculum import concept_of
 from stillroom.worlds.lessons.formula import Unreadable, truth, value
-from stillroom.worlds.lessons.planning import split_of_question
-from stillroom.worlds.lessons.reading import foreign, read
+from stillroom.worlds.lessons.meaning import Lesson
+from stillroom.worlds.lessons.planning import BEYOND, split_of_question
+from stillroom.worlds.lessons.reading import foreign, take_apart
 
 
 def adopt(row: dict[str, Any]) -> tuple[Task, Data]:
@@ -24,21 +25,24 @@ def adopt(row: dict[str, Any]) -> tuple[Task, Data]:
         return json.loads(task["json"]) if "json" in task else task, row["data"]
     text = _text(row)
     title = text.strip().split("\n", 1)[0].removeprefix("# ")
-    if title in contents.concept_of_title():
+    if concept_of(title):
         try:
-            data = read({}, text)
+            lesson = take_apart(text)
         except ValueError:
             pass  # not one of our lessons after all; its arithmetic is checked all the same
         else:
-            return _task(data), data
+            return _task(lesson), lesson.data
     return {"foreign": True}, foreign(text)
 
 
-def _task(data: Data) -> Task:
+def _task(lesson: Lesson) -> Task:
     """The task that a lesson without one must have come from; its number is unknown."""
-    found = contents.content(data["concept"]).question(data["worked"]["question"])
-    split = split_of_question(data["concept"], *found) if found else "train"
-    return {"concept": data["concept"], "level": data["level"], "split": split, "number": -1}
+    task = {name: lesson.data[name] for name in ("concept", "level", "audience", "style", "locale")}
+    family, slots = lesson.questions[0]
+    split = "test"
+    if task["level"] not in BEYOND:
+        split = split_of_question(task["concept"], family, slots)
+    return {**task, "split": split, "number": -1}
 
 
 def _text(row: dict[str, Any]) -> str:

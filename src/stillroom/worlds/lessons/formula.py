@@ -7,7 +7,7 @@ quantities are amounts in a base unit. What means nothing raises Unreadable.
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import lru_cache
-from math import comb, factorial
+from math import comb, factorial, gcd, isqrt, lcm
 from typing import Any, NamedTuple
 
 from stillroom.worlds.lessons.notation import (
@@ -117,6 +117,8 @@ def _value(node: Node) -> Any:
         if abs(exponent) > 64 or abs(base) > 10**12:
             raise Unreadable("a power too large")
         return _whole(base**exponent)
+    if head == "%":
+        return _whole(Fraction(_number(_value(node[1]))) / 100)
     if head == "!":
         return factorial(_small(_value(node[1]), 200))
     if head == "list":
@@ -132,6 +134,8 @@ def _value(node: Node) -> Any:
             raise Unreadable("an index counts from 0")
         return base[place]
     if head == "call":
+        if node[1] in ("D", "I"):
+            raise Unreadable(f"{node[1]} is of polynomials in x")
         return _CALLS[node[1]](*[_value(argument) for argument in node[2:]])
     raise Unreadable("an unknown x" if head == "x" else f"unknown {head}")
 
@@ -223,6 +227,9 @@ _BINARY: dict[str, Any] = {
     "or": lambda a, b: _truth(a) | _truth(b),
     "xor": lambda a, b: _truth(a) ^ _truth(b),
     "implies": lambda a, b: (not _truth(a)) | _truth(b),
+    "iff": lambda a, b: _truth(a) == _truth(b),
+    "mod": lambda a, b: _integer(a) % _positive(b),
+    "div": lambda a, b: _integer(a) // _positive(b),
     "∪": lambda a, b: _of(a, frozenset) | _of(b, frozenset),
     "∩": lambda a, b: _of(a, frozenset) & _of(b, frozenset),
     "\\": lambda a, b: _of(a, frozenset) - _of(b, frozenset),
@@ -244,6 +251,52 @@ def _count(value: Any, item: Any) -> int:
     return sum(1 for found in value if same(found, item))
 
 
+def _positive(value: Any) -> int:
+    if _integer(value) < 1:
+        raise Unreadable(f"{value} is not positive")
+    return int(value)
+
+
+def _root(value: Any) -> int | Fraction:
+    """The exact square root; numbers that have none mean nothing here."""
+    square = Fraction(_number(value))
+    if square >= 0:
+        root = Fraction(isqrt(square.numerator), isqrt(square.denominator))
+        if root * root == square:
+            return _whole(root)
+    raise Unreadable(f"{value} has no exact root")
+
+
+def _numbers(value: Any) -> list[int | Fraction]:
+    found = [_number(item) for item in _of(value, list)]
+    if not found:
+        raise Unreadable("an empty list has no average")
+    return found
+
+
+def _median(value: Any) -> int | Fraction:
+    ordered = sorted(_numbers(value))
+    half = len(ordered) // 2
+    if len(ordered) % 2:
+        return ordered[half]
+    return _whole(Fraction(ordered[half - 1] + ordered[half]) / 2)
+
+
+def _place(value: Any, item: Any) -> int:
+    """Where an item stands first, counted from 1."""
+    for n, found in enumerate(_of(value, list), 1):
+        if same(found, item):
+            return n
+    raise Unreadable(f"{item!r} is not in the list")
+
+
+def _digits(value: Any) -> int:
+    text = _of(value, str)
+    if not text or set(text) - {"0", "1"} or len(text) > 64:
+        raise Unreadable(f"{text!r} is no binary number")
+    return int(text, 2)
+
+
 _CALLS: dict[str, Any] = {
     "reverse": lambda s: _sequence(s)[::-1],
     "sort": _sorted,
@@ -256,6 +309,15 @@ _CALLS: dict[str, Any] = {
     "min": lambda s: min(_whole_numbers(s)),
     "size": lambda s: len(_of(s, frozenset)),
     "count": _count,
+    "gcd": lambda a, b: gcd(_positive(a), _positive(b)),
+    "lcm": lambda a, b: lcm(_positive(a), _positive(b)),
+    "sqrt": _root,
+    "mean": lambda s: _whole(Fraction(sum(_numbers(s))) / len(s)),
+    "median": _median,
+    "spread": lambda s: max(_numbers(s)) - min(_numbers(s)),
+    "place": _place,
+    "bin": lambda n: f"{_small(n, 2**64):b}",
+    "dec": _digits,
     "C": lambda n, k: comb(_small(n, 400), _small(k, _small(n, 400))),
 }
 

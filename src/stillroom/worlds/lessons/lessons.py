@@ -1,8 +1,9 @@
 """The World `lessons`: textbook lessons whose every number can be worked out again."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,39 +11,78 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from stillroom.record import Record
-from stillroom.world import Context, Data, Draft, Task, Verdict, View, World
+from stillroom.world import Context, Data, Draft, Finding, Task, Verdict, View, World
 from stillroom.worlds.lessons import checking, foreign, making, planning, reading, spoiling
-from stillroom.worlds.lessons.content import CONCEPTS, content
+from stillroom.worlds.lessons.content import CONCEPTS, content, take_in
 from stillroom.worlds.lessons.formula import Unreadable, parse
+from stillroom.worlds.lessons.locales import all_names
+from stillroom.worlds.lessons.symbols import AUDIENCES
 
-_STEP = pa.struct([(name, pa.string()) for name in ("before", "after", "rule", "says", "why")])
-_EXERCISE = [("question", pa.string()), ("steps", pa.list_(_STEP)), ("answer", pa.string())]
-_MISTAKE = pa.struct([(name, pa.string()) for name in ("name", "says", "wrong", "left", "why")])
+_SHORT = [("before", pa.string()), ("after", pa.string())]
+_STEP = pa.struct([("rule", pa.string()), *_SHORT])
+_WORKED = pa.struct(
+    [
+        ("question", pa.string()),
+        ("steps", pa.list_(_STEP)),
+        ("answer", pa.string()),
+        ("proof", pa.string()),
+    ]
+)
+_EXERCISE = pa.struct(
+    [
+        ("question", pa.string()),
+        ("steps", pa.list_(pa.struct(_SHORT))),
+        ("answer", pa.string()),
+    ]
+)
+_MISTAKE = pa.struct([(name, pa.string()) for name in ("name", "left", "wrong")])
 
 
 class Lessons(World):
     """Lessons in ten concepts and eight levels, made by a program and checked by another."""
 
     name: ClassVar[str] = "lessons"
+    version: ClassVar[int] = 2
     schema: ClassVar[pa.StructType] = pa.struct(
         [
             ("concept", pa.string()),
             ("level", pa.int32()),
             ("subject", pa.string()),
+            ("audience", pa.string()),
+            ("style", pa.string()),
+            ("locale", pa.string()),
             ("title", pa.string()),
             ("text", pa.string()),
-            ("why", pa.list_(pa.string())),
-            ("idea", pa.list_(pa.string())),
-            ("worked", pa.struct([*_EXERCISE, ("proof", pa.string())])),
+            ("moves", pa.list_(pa.string())),
+            ("worked", _WORKED),
             ("mistake", _MISTAKE),
-            ("exercises", pa.list_(pa.struct(_EXERCISE))),
+            ("exercises", pa.list_(_EXERCISE)),
         ]
     )
 
     shard: ClassVar[int] = 32
 
+    own: tuple[str, ...] = ()
+    """Concepts of your own, in addition: files (NAME.toml), or their texts."""
     concepts: tuple[str, ...] = CONCEPTS
-    levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    levels: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+
+    @field_validator("own")
+    @classmethod
+    def _read(cls, own: tuple[str, ...]) -> tuple[str, ...]:
+        """Files become their texts, so that a run holds all it needs to be checked again."""
+        texts = []
+        for given in own:
+            name, text = "a concept of your own", given
+            if "\n" not in given:
+                name = Path(given).name
+                try:
+                    text = Path(given).read_text(encoding="utf-8")
+                except (OSError, UnicodeDecodeError) as wrong:
+                    raise ValueError(f"can't read the concept file {given}: {wrong}") from None
+            take_in(text, name)
+            texts.append(text)
+        return tuple(texts)
 
     @field_validator("concepts")
     @classmethod
@@ -59,15 +99,16 @@ class Lessons(World):
     @field_validator("levels")
     @classmethod
     def _in_range(cls, levels: tuple[int, ...]) -> tuple[int, ...]:
-        if not levels or len(set(levels)) != len(levels) or not set(levels) <= set(range(1, 9)):
-            raise ValueError("levels: some of 1 to 8, each once")
+        if not levels or len(set(levels)) != len(levels) or not set(levels) <= set(range(1, 11)):
+            raise ValueError("levels: some of 1 to 10, each once (9 and 10 go beyond, for tests)")
         return levels
 
     def plan(self, generation: int) -> Iterator[Task]:
-        return planning.plan(self.concepts, self.levels, self.only)
+        own = tuple(take_in(text, "a concept of your own") for text in self.own)
+        return planning.plan((*self.concepts, *own), self.levels, self.only)
 
     def make(self, task: Task, ctx: Context) -> list[Draft | Data]:
-        return [reading.read(task, making.make(task, ctx.rng))]
+        return [making.make(task, ctx.rng)]
 
     def check(self, task: Task, data: Data, ctx: Context) -> Verdict:
         return foreign.check(data) if task.get("foreign") else checking.check(task, data)
@@ -78,6 +119,15 @@ class Lessons(World):
     def adopt(self, row: dict[str, Any]) -> tuple[Task, Data]:
         return foreign.adopt(row)
 
+    def audit(self, generations: Sequence[Iterable[Record]], ctx: Context) -> list[Finding]:
+        """How varied the texts are, by a sample of each concept, and how evenly they are spread."""
+        from stillroom import prose
+
+        rows = (
+            (planning.tags(record.task), record.data["text"]) for g in generations for record in g
+        )
+        return prose.audit(rows, all_names(), sample=40, looked_at=2000)
+
     def spoil(self, data: Data, rng: np.random.Generator) -> tuple[str, Data]:
         return spoiling.spoil(data, rng)
 
@@ -87,12 +137,15 @@ class Lessons(World):
         if record.task.get("foreign"):
             return View(text=text, html=lambda: f"<pre>{html.escape(text)}</pre>")
         statements = 0
-        for formula in checking.FORMULA.findall(text):
+        found = checking.FORMULA.findall(text)
+        for formula in (part for one in found for part in checking.states(one)):
             try:
                 statements += bool(parse(formula).relations)
             except Unreadable:
                 continue
-        level = str(data["level"])
+        told = content(data["concept"])
+        answer = data["worked"]["answer"]
+        classes = {"answer_class": answer} if answer in told.classes else {}
         return View(
             text=text,
             messages=(
@@ -100,14 +153,7 @@ class Lessons(World):
                 {"role": "assistant", "content": text},
             ),
             html=lambda: _page(text),
-            tags={
-                "concept": data["concept"],
-                "subject": data["subject"],
-                "level": level,
-                "difficulty": level,
-                "split": record.task["split"],
-                "mistake": data["mistake"]["name"],
-            },
+            tags=planning.tags(record.task) | {"mistake": data["mistake"]["name"]} | classes,
             features={"words": float(len(text.split())), "equations": float(statements)},
         )
 
@@ -115,12 +161,14 @@ class Lessons(World):
 def _request(data: Data) -> str:
     """What a learner would ask to get this lesson."""
     count = ("no", "one", "two", "three", "four")[min(4, len(data["exercises"]))]
-    told = content(data["concept"])
+    form = {"lesson": "a lesson", "dialogue": "a dialogue", "exam": "an exam with solutions"}
     return (
-        f"Write a lesson at level {data['level']} of 8 about {told.flavour} "
-        f"(subject: {data['subject']}; concept: {data['concept']}). "
-        "Say why it matters, explain the idea, work one example step by step with a reason for "
-        f"every step, show a common mistake, and give {count} exercises with full solutions. "
+        f"Write {form[data['style']]} at level {data['level']} of 8 for "
+        f"{AUDIENCES[data['audience']]} about {data['title'].lower()} "
+        f"(subject: {data['subject']}; concept: {data['concept']}; "
+        f"names and numbers as in {data['locale']}). "
+        "Explain the idea, work one example step by step with a reason for every step, show a "
+        f"common mistake, and give {count} exercises with solutions. "
         "Put every formula between backticks."
     )
 

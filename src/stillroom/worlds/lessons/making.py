@@ -6,25 +6,27 @@ from types import ModuleType
 
 import numpy as np
 
-from stillroom.world import Task
+from stillroom.world import Data, Task
 from stillroom.worlds.lessons.concepts import Instance
-from stillroom.worlds.lessons.content import Content, content
+from stillroom.worlds.lessons.content import OWN, Content, content
 from stillroom.worlds.lessons.dice import Dice
-from stillroom.worlds.lessons.planning import split_of_question
+from stillroom.worlds.lessons.locales import locales
+from stillroom.worlds.lessons.planning import BEYOND, split_of_question
 from stillroom.worlds.lessons.render import Block, lesson
 
-TRIES = 5_000  # questions drawn for one place in a lesson; a split holds a tenth of them at least
+TRIES = 5_000  # questions drawn for one place in a lesson; a split holds a fifth of them at least
 LOOKS = 3  # misconceptions drawn for one worked example while they do not show
 EXAMPLES = 3  # worked examples drawn while no misconception shows in them
 
 
 @cache
 def _maker(concept: str) -> ModuleType:
-    return import_module(f"stillroom.worlds.lessons.concepts.{concept}")
+    name = "declared" if concept in OWN else concept
+    return import_module(f"stillroom.worlds.lessons.concepts.{name}")
 
 
-def make(task: Task, rng: np.random.Generator) -> str:
-    """The lesson's text."""
+def make(task: Task, rng: np.random.Generator) -> Data:
+    """The lesson: its text, and the data as they were executed."""
     told, dice = content(task["concept"]), Dice(rng)
     maker = _maker(task["concept"])
     used: set[str] = set()
@@ -42,11 +44,12 @@ def make(task: Task, rng: np.random.Generator) -> str:
         slip = dice.pick(slips)
         if slip.wrong != worked.answer:
             break
-    blocks = [Block(_ask(told, example, dice), worked)]
+    exercises = []
     for _ in range(dice.between(2, 4)):
         instance = _draw(task, told, dice, used)
-        blocks.append(Block(_ask(told, instance, dice), maker.solve(instance)))
-    return lesson(told, task["level"], blocks[0], slip, blocks[1:], dice)
+        exercises.append(Block(instance.family, instance.slots, maker.solve(instance)))
+    block = Block(example.family, example.slots, worked)
+    return lesson(told, task, locales()[task["locale"]], block, slip, exercises, dice)
 
 
 def _draw(task: Task, told: Content, dice: Dice, used: set[str]) -> Instance:
@@ -55,12 +58,12 @@ def _draw(task: Task, told: Content, dice: Dice, used: set[str]) -> Instance:
     for _ in range(TRIES):
         instance: Instance = maker.sample(dice, limits, told)
         key = repr((instance.family, instance.slots))
-        split = split_of_question(told.concept, instance.family, instance.slots)
-        if key not in used and split == task["split"]:
+        if key in used:
+            continue
+        split = task["split"]
+        if task["level"] not in BEYOND:
+            split = split_of_question(told.concept, instance.family, instance.slots)
+        if split == task["split"]:
             used.add(key)
             return instance
     raise RuntimeError(f"no new question in {TRIES} tries for {task}")
-
-
-def _ask(told: Content, instance: Instance, dice: Dice) -> str:
-    return dice.pick(told.questions[instance.family]).text.format(**instance.slots)

@@ -11,9 +11,10 @@ Node = tuple[Any, ...]
 """("num", text), ("+", left, right), ("call", name, argument, ...), ("()", inside), ..."""
 
 ARITY = {"reverse": 1, "sort": 1, "length": 1, "first": 2, "last": 2, "upper": 1, "sum": 1}
-ARITY |= {"max": 1, "min": 1, "size": 1, "count": 2, "C": 2}
-BINDING = {"implies": 1, "or": 2, "xor": 3, "and": 4, "∪": 6, "∩": 6, "\\": 6}
-BINDING |= {"+": 6, "-": 6, "×": 7, "÷": 7, "/": 7}
+ARITY |= {"max": 1, "min": 1, "size": 1, "count": 2, "C": 2, "gcd": 2, "lcm": 2, "sqrt": 1}
+ARITY |= {"mean": 1, "median": 1, "spread": 1, "place": 2, "bin": 1, "dec": 1, "D": 1, "I": 1}
+BINDING = {"implies": 1, "iff": 1, "or": 2, "xor": 3, "and": 4, "∪": 6, "∩": 6, "\\": 6}
+BINDING |= {"+": 6, "-": 6, "×": 7, "÷": 7, "/": 7, "mod": 7, "div": 7}
 _TOKEN = re.compile(
     r"""\s*(?:
     (?P<plain>[{[](?:(?:\d+|'\w*'|"\w*")(?:,\ (?:\d+|'\w*'|"\w*"))*)?[]}])
@@ -22,7 +23,7 @@ _TOKEN = re.compile(
       (?:\ (?P<unit>days?|weeks?|min|mm|cm|km|mg|kg|ml|cl|[mgtlsh])\b)?
     | (?P<string>"[^"]*"|'[^']*')
     | (?P<word>[A-Za-z]+)
-    | (?P<mark>[-+×÷/^()\[\]{},=≠<>∪∩\\!])
+    | (?P<mark>[-+×÷/^()\[\]{},=≠<>∪∩\\!%])
     )""",
     re.VERBOSE,
 )
@@ -151,9 +152,10 @@ class _Reader:
         left = self.atom()
         if self.kind == "plain" and self.peek[0] == "[" and self.peek[1:-1].isdigit():
             left = ("index", left, ("num", self.take()[1:-1]))
-        while self.kind == "mark" and self.peek in ("!", "["):
-            if self.take() == "!":
-                left = ("!", left)
+        while self.kind == "mark" and self.peek in ("!", "%", "["):
+            mark = self.take()
+            if mark != "[":
+                left = (mark, left)
             else:
                 left = ("index", left, self.expression(0))
                 self.need("]")
@@ -178,7 +180,7 @@ class _Reader:
             if text in ARITY:
                 self.need("(")
                 given = self.items(")")
-                if len(given) != ARITY[text]:
+                if len(given) != ARITY[text] and (text, len(given)) != ("I", 3):
                     raise Unreadable(f"`{self.text}`: {text} takes {ARITY[text]} arguments")
                 return ("call", text, *given)
         elif kind == "mark":

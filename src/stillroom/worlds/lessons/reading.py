@@ -1,16 +1,26 @@
 """The verb `read`: a lesson's text -> its data. It takes text apart and judges nothing."""
 
 import re
-from typing import Any
+from functools import cache, partial
 
 from stillroom.world import Data, Task
-from stillroom.worlds.lessons import content as contents
+from stillroom.worlds.lessons import curriculum
+from stillroom.worlds.lessons.content import common, content
+from stillroom.worlds.lessons.locales import locales
+from stillroom.worlds.lessons.meaning import Lesson, lesson, one_label
+from stillroom.worlds.lessons.parsing import Found, Grammar, Index, Token, tokens
+from stillroom.worlds.lessons.symbols import (
+    AUDIENCES,
+    MOVES,
+    STYLES,
+    pattern_of,
+    symbols,
+    variant,
+)
 
-_LEVEL = re.compile(r"Level (\d) · (.+)")
-_STEP = re.compile(r"(\d+)\. (.+?): ((?:`[^`]+`)(?:(?: and | → )`[^`]+`)*)\. (.+)")
-_ANSWER = re.compile(r"\*\*Answer\.\*\* `([^`]+)`")
-_ITEM = re.compile(r"(\d+)\. (.+)")
-_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_HEADER = re.compile(r"\*Level (\d+) · (\w+) · (\w+) · (\w+)\*")
+_PARTS = ("question", "worked", "step", "step_again", "mistake", "exercise", "solution")
+_STRUCTURE = frozenset((*_PARTS, *MOVES, *(f"{move}_move" for move in MOVES)))
 
 
 def read(task: Task, text: str) -> Data:
@@ -18,148 +28,135 @@ def read(task: Task, text: str) -> Data:
 
     A task {"foreign": true} takes any text as it is.
     """
-    if task.get("foreign"):
-        return foreign(text)
+    return foreign(text) if task.get("foreign") else take_apart(text).data
+
+
+def take_apart(text: str) -> Lesson:
+    """A lesson's text as data and the meaning of its words; raises ValueError."""
     text = text.strip() + "\n"
-    parts = _Parts(text)
-    title = parts.line("# ")
-    concept = contents.concept_of_title().get(title, "")
-    if not concept:
-        raise ValueError(f"title: {title!r} is the title of no concept")
-    found = _LEVEL.fullmatch(parts.next("level"))
-    if not found:
-        raise ValueError("level: expected 'Level 3 · subject' below the title")
-    parts.heading("Why")
-    why = parts.paragraphs()
-    parts.heading("Idea")
-    idea = parts.paragraphs()
-    parts.heading("Worked example")
-    question = parts.line("**Question.** ")
-    steps = _steps(concept, parts.next("steps"), "worked example")
-    answer = _answer(parts.next("answer"), "worked example")
-    proof = parts.line("**Check.** ")
-    parts.heading("A common mistake")
-    mistake = _mistake(concept, parts.next("common mistake"))
-    parts.heading("Exercises")
-    questions = _numbered(parts.next("exercises"), _ITEM, "exercises")
-    parts.heading("Solutions")
-    exercises = []
-    for n, (asked,) in enumerate(questions, 1):
-        where = f"exercise {n}"
-        if parts.next(where) != f"**Exercise {n}.**":
-            raise ValueError(f"solutions: expected '**Exercise {n}.**'")
-        done = _steps(concept, parts.next(where), where)
-        exercises.append(
-            {"question": asked, "steps": done, "answer": _answer(parts.next(where), where)}
+    head = _head(text)
+    locale = locales()[head["locale"]]
+    body = text.split("\n\n", 2)[2].removesuffix("\n")
+    given = tokens(body)
+    return lesson(_whole(head, given), body, given, locale, head | {"text": text})
+
+
+def spans(text: str) -> list[tuple[str, int, int]]:
+    """Where the parts of a lesson stand in its text: symbol, begin, end; the order of the text."""
+    text = text.strip() + "\n"
+    body = text.split("\n\n", 2)[2].removesuffix("\n")
+    given, offset = tokens(body), len(text) - len(body) - 1
+    found: list[tuple[str, int, int]] = []
+
+    def visit(one: Found) -> None:
+        last = given[one.end - 1]
+        found.append((one.name, offset + given[one.begin][2], offset + last[2] + len(last[1])))
+        for inner in one.inner:
+            visit(inner)
+
+    visit(_whole(_head(text), given))
+    return found
+
+
+def _head(text: str) -> Data:
+    """What title and the line below it say."""
+    title, header = (*text.split("\n\n", 2), "", "")[:2]
+    concept = curriculum.concept_of(title.removeprefix("# "))
+    if not concept or not title.startswith("# "):
+        raise ValueError(f"title: {title!r:.60} is the title of no concept")
+    found = _HEADER.fullmatch(header)
+    if (
+        not found
+        or found[2] not in AUDIENCES
+        or found[3] not in STYLES
+        or found[4] not in locales()
+        or text.count("\n\n") < 2
+    ):
+        raise ValueError(
+            "the line below the title: expected '*Level 3 · child · lesson · India*', got "
+            f" {header!r:.90}"
         )
-    parts.end()
     return {
         "concept": concept,
         "level": int(found[1]),
-        "subject": found[2],
-        "title": title,
-        "text": text,
-        "why": why,
-        "idea": idea,
-        "worked": {"question": question, "steps": steps, "answer": answer, "proof": proof},
-        "mistake": mistake,
-        "exercises": exercises,
+        "subject": curriculum.entry(concept).subject,
+        "audience": found[2],
+        "style": found[3],
+        "locale": found[4],
+        "title": title[2:],
     }
+
+
+def _whole(head: Data, given: list[Token]) -> Found:
+    return _grammar(head["concept"], head["style"], head["audience"]).parse("lesson", given)
 
 
 def foreign(text: str) -> Data:
     """Data of a text that is no lesson: nothing but the text."""
+    names = ("concept", "subject", "audience", "style", "locale", "title")
     return {
-        "concept": "",
+        **dict.fromkeys(names, ""),
         "level": 0,
-        "subject": "",
-        "title": "",
         "text": text,
-        "why": [],
-        "idea": [],
+        "moves": [],
         "worked": None,
         "mistake": None,
         "exercises": [],
     }
 
 
-class _Parts:
-    """The text's parts between empty lines, taken one after the other."""
-
-    def __init__(self, text: str) -> None:
-        self.parts, self.at = text.rstrip("\n").split("\n\n"), 0
-
-    def next(self, what: str) -> str:
-        if self.at >= len(self.parts):
-            raise ValueError(f"{what}: the text ends too early")
-        self.at += 1
-        return self.parts[self.at - 1]
-
-    def line(self, start: str) -> str:
-        part = self.next(start.strip())
-        if not part.startswith(start) or "\n" in part:
-            raise ValueError(f"expected one line that starts with {start!r}, got {part!r:.60}")
-        return part[len(start) :]
-
-    def heading(self, name: str) -> None:
-        part = self.next(name)
-        if part != f"## {name}":
-            raise ValueError(f"expected '## {name}', got {part!r:.60}")
-
-    def paragraphs(self) -> list[str]:
-        found = []
-        while self.at < len(self.parts) and not self.parts[self.at].startswith("## "):
-            found.append(self.next("paragraph"))
-        if not found:
-            raise ValueError("a section without a paragraph")
-        return found
-
-    def end(self) -> None:
-        if self.at != len(self.parts):
-            raise ValueError(f"text after the last solution: {self.parts[self.at]!r:.60}")
+@cache
+def _index(name: str) -> Index:
+    return Index(("", text) for text in common()[name])
 
 
-def _numbered(part: str, pattern: re.Pattern[str], where: str) -> list[tuple[str, ...]]:
+@cache
+def _grammar(concept: str, style: str, audience: str) -> Grammar:
+    return Grammar(
+        lambda name: _index(variant(name, style, audience)),
+        _own(concept),
+        partial(_taken, concept),
+        _STRUCTURE,
+        _sound,
+    )
+
+
+@cache
+def _own(concept: str) -> dict[str, Index]:
+    return {
+        name: Index(((label, text) for label, texts in found for text in texts), keep=True)
+        for name, found in symbols(concept).items()
+    }
+
+
+def _taken(concept: str, slot: str, given: list[Token], at: int) -> tuple[int, str]:
+    """How many tokens from here fill a slot of words (0: none do), and with what."""
+    allowed = pattern_of(content(concept).words, slot)
+    if isinstance(allowed, str):
+        plain = re.sub(r"(?<=\d)[.,’\u202f](?=\d)", "", given[at][1])
+        return int(re.fullmatch(allowed, plain) is not None), given[at][1]
+    for first, rest, text in _choices(concept, slot):
+        end = at + 1 + len(rest)
+        if first in given[at][:2] and rest == [token[1] for token in given[at + 1 : end]]:
+            return end - at, text
+    return 0, ""
+
+
+@cache
+def _choices(concept: str, slot: str) -> list[tuple[str, list[str], str]]:
+    """What a slot may hold: first token, the others, the text; longest first."""
+    allowed = pattern_of(content(concept).words, slot)
     found = []
-    for n, line in enumerate(part.split("\n"), 1):
-        match = pattern.fullmatch(line)
-        if not match or match[1] != str(n):
-            raise ValueError(f"{where}: line {n} can't be read: {line!r:.80}")
-        found.append(match.groups()[1:])
-    return found
+    for text in allowed if isinstance(allowed, list) else []:
+        parts = [token[1] for token in tokens(f"{text[0].upper()}{text[1:]}")]
+        found.append((text[: len(parts[0])], parts[1:], text))
+    return sorted(found, key=lambda one: -len(one[1]))
 
 
-def _steps(concept: str, part: str, where: str) -> list[dict[str, Any]]:
-    steps = []
-    for said, formulas, why in _numbered(part, _STEP, where):
-        given = formulas[1:-1].split("`")
-        last = given[-1]
-        if " → " in formulas:
-            before, after = given[0], last
-        else:
-            # A relation inside quotes is no relation.
-            hidden = last
-            if "'" in last or '"' in last:
-                hidden = _QUOTED.sub(lambda quoted: "'" * len(quoted[0]), last)
-            at = hidden.find(" = ")
-            if at < 0:
-                raise ValueError(f"{where}: a step without a statement: `{last}`")
-            before, after = last[:at], last[at + 3 :]
-        rule = contents.rule_of(concept, said, why)
-        steps.append({"before": before, "after": after, "rule": rule, "says": said, "why": why})
-    return steps
-
-
-def _answer(part: str, where: str) -> str:
-    found = _ANSWER.fullmatch(part)
-    if not found:
-        raise ValueError(f"{where}: expected '**Answer.** `...`', got {part!r:.60}")
-    return found[1]
-
-
-def _mistake(concept: str, part: str) -> dict[str, str]:
-    for frame in contents.mistake_frames():
-        slots = frame.match(part)
-        if slots is not None:
-            return {"name": contents.mistake_of(concept, slots["says"], slots["why"]), **slots}
-    raise ValueError(f"common mistake: can't be read: {part!r:.80}")
+def _sound(found: Found) -> bool:
+    """Whether a step's words and its reason belong to one rule, and a mistake's to one slip."""
+    if found.name == "step":
+        return one_label(found.slots, "do", "why") != ""
+    if found.name in ("counterexample", "history"):
+        return one_label(found.slots, "slip", "slip_why") != ""
+    return True

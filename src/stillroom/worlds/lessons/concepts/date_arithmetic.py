@@ -38,7 +38,8 @@ def _last_before(day: Day) -> Day:
 
 def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> Instance:
     kind = dice.pick(limits["kind"])
-    year, month = dice.between(1996, 2036), dice.between(1, 12)
+    first, last = limits["year"]
+    year, month = dice.between(first + 2, last - 2), dice.between(1, 12)
     if dice.fraction() < 0.3:
         month = 2 if kind != "subtract" else 3  # where the interesting dates are
     day = (year, month, dice.between(2, _length(year, month) - 1))
@@ -131,7 +132,7 @@ def mistakes(instance: Instance) -> list[Slip]:
             slips.append(Slip("thirty", left, _days(thirty)))
         if given[2] != day[2]:
             slips.append(Slip("day_numbers_only", left, _days(abs(given[2] - day[2]))))
-        return slips
+        return [slip for slip in slips if slip.wrong != answer]
     count = given - 1
     slips = [Slip("first_day_counted", left, _shift(kind, day, count))]
     for name, lengths in (("thirty", 30), ("thirty_one", 31)):
@@ -144,7 +145,7 @@ def mistakes(instance: Instance) -> list[Slip]:
         year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
         if number <= _length(year, month):
             slips.append(Slip(name, left, _write((year, month, number))))
-    return slips
+    return [slip for slip in slips if slip.wrong != answer]
 
 
 def _shift(kind: str, day: Day, count: int) -> str:

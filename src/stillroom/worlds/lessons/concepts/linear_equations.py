@@ -99,6 +99,11 @@ def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> 
         elif form == "brackets_both_sides":
             left = Side(((dice.between(2, 9), some()),), 0, some())
             right = Side(((dice.between(2, 6), some()),), 0, 0)
+        elif form == "many_brackets":
+            first, second = dice.between(2, 7), -dice.between(2, 6)
+            left = Side(((first, some()), (second, some())), 0, some())
+            x = dice.pick((0, 1)) * dice.between(2, 9)
+            right = Side(((dice.between(2, 6), some()),), x, 0)
         (a, b), (c, d) = _sums(left), _sums(right)
         if a == c or (form != "over" and form != "shift" and abs(a) < 2):
             continue
@@ -113,7 +118,10 @@ def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> 
             if number.denominator != 1:
                 continue
             right = right._replace(number=int(number))
-        if max(abs(right.number), abs(left.number)) > limits["largest"][1]:
+        low_plain, high_plain = limits["largest"]
+        if not low_plain <= max(abs(right.number), abs(left.number)) <= high_plain:
+            continue
+        if form in ("many_brackets", "over") and not right.number:
             continue
         return Instance("plain", {"equation": _equation(left, right)}, (left, right))
 

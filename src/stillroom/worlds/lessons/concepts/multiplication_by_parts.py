@@ -12,7 +12,10 @@ from stillroom.worlds.lessons.render import Slip, Solution, Step
 def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> Instance:
     while True:
         first, second = dice.between(*limits["first"]), dice.between(*limits["second"])
-        if first % 10 and (second % 10 or second < 10) and len(_parts(first)) > 1:
+        if not (first % 10 and second % 10):
+            continue
+        low, high = limits["products"]
+        if low <= len(_parts(first)) * len(_parts(second)) <= high:
             return Instance("plain", {"formula": f"{first} × {second}"}, (first, second))
 
 
@@ -54,6 +57,11 @@ def solve(instance: Instance) -> Solution:
         Step(rule, (f"{before} = {after}",)) for (_, before), (rule, after) in pairwise(stages)
     ]
     answer = stages[-1][1]
+    # The larger number is looked for: dividing by the smaller one is less work.
+    if first < second:
+        return Solution(
+            steps, answer, ("divide_first", {"proof": f"{answer} ÷ {first} = {second}"})
+        )
     return Solution(steps, answer, ("divide", {"proof": f"{answer} ÷ {second} = {first}"}))
 
 

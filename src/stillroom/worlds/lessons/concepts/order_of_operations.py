@@ -3,6 +3,7 @@
 import ast
 import operator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from stillroom.worlds.lessons.concepts import Instance
@@ -56,7 +57,8 @@ def _fill(shape: Tree, dice: Dice, low: int, high: int) -> Tree:
         divisor = dice.between(2, min(9, high // 2))
         return (sign, divisor * dice.between(2, high // divisor), divisor)
     if sign == "×" and left is None and right is None:
-        return (sign, dice.between(low, min(high, 12)), dice.between(low, min(high, 12)))
+        most = max(12, high // 4)
+        return (sign, dice.between(low, min(high, most)), dice.between(low, min(high, most)))
     exponent = dice.between(2, 3) if sign == "^" else _fill(right, dice, low, high)
     return (sign, _fill(left, dice, low, high), exponent)
 
@@ -64,15 +66,22 @@ def _fill(shape: Tree, dice: Dice, low: int, high: int) -> Tree:
 def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> Instance:
     low, high = limits["number"]
     low_brackets, high_brackets = limits["brackets"]
-    shapes = content.data["shapes"][limits["operators"][0] - 2][low_brackets : high_brackets + 1]
+    operators = dice.between(*limits["operators"])
+    shapes = content.data["shapes"][operators - 2][low_brackets : high_brackets + 1]
     shape = _shape(dice.pick(dice.pick(shapes)))
     while True:
-        tree = _fill(shape, dice, low, high)
+        tree = _fill(shape, dice, 2, high)
+        if _largest(tree) < low:
+            continue
         try:
             calculate(tree, _compute)
         except Unfit:
             continue
         return Instance("plain", {"formula": write(tree, NOTATION)}, tree)
+
+
+def _largest(tree: Tree) -> int:
+    return max(map(_largest, tree[1:])) if isinstance(tree, tuple) else int(tree)
 
 
 def solve(instance: Instance) -> Solution:
@@ -93,13 +102,13 @@ def _proof(tree: Tree) -> tuple[str, dict[str, str]]:
     a, b = calculate(left, _compute), calculate(right, _compute)
     whole = _compute(sign, [a, b])
     if sign == "+":
-        return "undo", {"proof": f"{whole} - {b} = {a}"}
+        return "undo_sum", {"proof": f"{whole} - {b} = {a}"}
     if sign == "-":
-        return "undo", {"proof": f"{whole} + {b} = {a}"}
+        return "undo_difference", {"proof": f"{whole} + {b} = {a}"}
     if sign == "×" and b:
-        return "undo", {"proof": f"{whole} ÷ {b} = {a}"}
+        return "undo_product", {"proof": f"{whole} ÷ {b} = {a}"}
     if sign == "÷":
-        return "undo", {"proof": f"{whole} × {b} = {a}"}
+        return "undo_quotient", {"proof": f"{whole} × {b} = {a}"}
     return "again", {"proof": f"{a}^{b} = {whole}" if sign == "^" else f"{a} × {b} = {whole}"}
 
 
@@ -149,7 +158,9 @@ def mistakes(instance: Instance) -> list[Slip]:
     ways: list[tuple[str, list[Any], tuple[str, ...]]] = []
     flat = _flat(tree, True)
     if any(s in "+-" for s in flat[1::2]) and any(s in "×÷^" for s in flat[1::2]):
-        ways.append(("left_to_right", flat, ("+-×÷^",)))
+        ranks = [NOTATION.precedence[sign] for sign in flat[1::2]]
+        if any(a < b for a, b in pairwise(ranks)):  # else reading order is the right order
+            ways.append(("left_to_right", flat, ("+-×÷^",)))
         ways.append(("add_first", flat, ("^", "+-", "×÷")))
     if "(" in text:
         ways.append(("no_brackets", _flat(tree, False), ("^", "×÷", "+-")))

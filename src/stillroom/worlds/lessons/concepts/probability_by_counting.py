@@ -21,8 +21,11 @@ def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> 
     slots: dict[str, str] = {}
     if family.startswith("bag"):
         kinds = 3 if family in ("bag_not", "bag_exactly") else 2
-        low = 3 if family in ("bag_three", "bag_exactly") else 2
+        low = 3 if family in ("bag_three", "bag_exactly", "bag_at_least") else 2
+        low = max(low, limits["balls"][0])
         numbers = [dice.between(low, limits["balls"][1]) for _ in range(kinds)]
+        if family == "bag_at_least":
+            numbers[0] = max(4, numbers[0])
         colours = dice.some(words["colour"], kinds)
         slots = {f"colour{n}": colour for n, colour in enumerate(colours, 1)}
         slots["things"] = dice.pick(words["things"])
@@ -32,6 +35,9 @@ def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> 
         if family == "spinner_multiple":
             numbers[1] = dice.between(2, sectors // 2)
         slots["thing"] = dice.pick(words["thing"])
+    elif family.startswith("three_dice"):
+        numbers = [dice.pick((4, 6, 8, 10, 12)) for _ in range(3)]
+        numbers.append(dice.between(4, 6 if family == "three_dice_exactly" else 5))
     elif family.startswith("dice"):
         a, b = dice.pick((4, 6, 8, 10, 12)), dice.pick((4, 6, 8, 10, 12))
         numbers = [a, b, dice.between(3, a + b - 1)]
@@ -64,13 +70,25 @@ def _wanted_pairs(family: str, numbers: Any) -> list[str]:
     return pairs
 
 
+def _wanted_triples(family: str, numbers: Any) -> list[str]:
+    """Rolls of three dice; the totals are small, so few first rolls come in question."""
+    first, second, third, total = numbers
+    triples = []
+    for a in range(1, min(first, total - 2) + 1):
+        for b in range(1, min(second, total - a - 1) + 1):
+            for c in range(1, min(third, total - a - b) + 1):
+                if a + b + c == total or family == "three_dice_at_most":
+                    triples.append(f"{a} and {b} and {c}")
+    return triples
+
+
 def _listed(items: list[Any]) -> str:
     inside = ", ".join(f'"{item}"' if isinstance(item, str) else str(item) for item in items)
     return "size({" + inside + "})"
 
 
 def _counts(family: str, numbers: tuple[int, ...]) -> list[Count]:
-    """The counting steps; the last two are all outcomes and the wanted ones."""
+    """The counting steps; one counts all outcomes, the last the wanted ones."""
     if family.startswith("bag"):
         balls = " + ".join(map(str, numbers))
         n, wanted = sum(numbers), numbers[0]
@@ -107,6 +125,15 @@ def _counts(family: str, numbers: tuple[int, ...]) -> list[Count]:
                 ("wanted_hands", f"C({wanted}, 3)", comb(wanted, 3)),
             ]
         rest = n - wanted
+        if family == "bag_at_least":
+            three, four = comb(wanted, 3) * rest, comb(wanted, 4)
+            return [
+                bag,
+                ("hands_of_four", f"C({n}, 4)", comb(n, 4)),
+                ("three_fit", f"C({wanted}, 3) × {rest}", three),
+                ("four_fit", f"C({wanted}, 4)", four),
+                ("either", f"{three} + {four}", three + four),
+            ]
         return [
             bag,
             ("hands", f"C({n}, 3)", comb(n, 3)),
@@ -119,6 +146,13 @@ def _counts(family: str, numbers: tuple[int, ...]) -> list[Count]:
             fitting = list(range(bound, n + 1, bound))
         everything: Count = ("sectors", _listed(list(range(1, n + 1))), n)
         return [everything, ("listed", _listed(fitting), len(fitting))]
+    if family.startswith("three_dice"):
+        a, b, c, _ = numbers
+        triples = _wanted_triples(family, numbers)
+        return [
+            ("rolls_of_three", f"{a} × {b} × {c}", a * b * c),
+            ("listed_triples", _listed(list(triples)), len(triples)),
+        ]
     if family.startswith("dice"):
         a, b, _ = numbers
         pairs = _wanted_pairs(family, numbers)
@@ -135,6 +169,11 @@ def _counts(family: str, numbers: tuple[int, ...]) -> list[Count]:
     return [all_tosses, ("more_places", text, sum(ways))]
 
 
+def _all(counts: list[Count]) -> int:
+    """The number of all outcomes: counted before the wanted ones."""
+    return next(n for rule, _, n in reversed(counts[:-1]) if not rule.endswith("_fit"))
+
+
 def _ratio(wanted: int, of: int) -> str:
     factor = gcd(wanted, of)
     return str(wanted // factor) if of == factor else f"{wanted // factor}/{of // factor}"
@@ -143,17 +182,17 @@ def _ratio(wanted: int, of: int) -> str:
 def solve(instance: Instance) -> Solution:
     counts = _counts(instance.family, instance.given)
     steps = [Step(rule, (f"{text} = {value}",)) for rule, text, value in counts]
-    of, wanted = counts[-2][2], counts[-1][2]
+    of, wanted = _all(counts), counts[-1][2]
     answer = _ratio(wanted, of)
     steps.append(Step("divide", (f"{wanted} ÷ {of} = {answer}",)))
     rest = _ratio(of - wanted, of)
-    return Solution(steps, answer, ("opposite", {"proof": f"{answer} + {rest} = 1", "rest": rest}))
+    return Solution(steps, answer, ("opposite", {"proof": f"{answer} + {rest} = 1"}))
 
 
 def mistakes(instance: Instance) -> list[Slip]:
     family, numbers = instance.family, instance.given
     counts = _counts(family, numbers)
-    of, wanted = counts[-2][2], counts[-1][2]
+    of, wanted = _all(counts), counts[-1][2]
     left = _ratio(wanted, of)
     slips = []
     if of != wanted:
@@ -181,4 +220,8 @@ def mistakes(instance: Instance) -> list[Slip]:
     if family.startswith("coins"):
         ways = numbers[0] - numbers[1] + 1 if family == "coins_at_least" else 1
         slips.append(Slip("counts_alike", left, _ratio(ways, numbers[0] + 1)))
-    return slips
+    if family == "bag_at_least":
+        slips.append(Slip("only_the_bound", left, _ratio(counts[2][2], of)))
+    if family == "three_dice_exactly":
+        slips.append(Slip("sums_alike", left, _ratio(1, sum(numbers[:3]) - 2)))
+    return [slip for slip in slips if slip.wrong != left]

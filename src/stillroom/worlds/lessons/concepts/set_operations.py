@@ -33,7 +33,10 @@ def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> 
     size = dice.between(*limits["size"])
     infix = dice.between(*limits["operators"]) - size
     letters = dice.between(*limits["letters"])
-    universe: list[Any] = list("abcdefghij") if letters else list(range(1, 13))
+    most = max(6, limits["elements"][1])
+    universe: list[Any] = list("abcdefghijklmnopqr"[: most + 4])
+    if not letters:
+        universe = list(range(1, 2 * most + 1))
 
     def build(count: int) -> Tree:
         if count == 0:
@@ -60,8 +63,14 @@ def solve(instance: Instance) -> Solution:
 def _proof(tree: Tree, answer: str) -> tuple[str, dict[str, str]]:
     """What the last operation must leave: a law that the answer has to keep."""
     if tree[0] == "size":
-        inside = _text(calculate(tree[1], _compute))
-        return "size", {"proof": f"size({inside}) = {answer}"}
+        operator, *kids = tree[1]
+        a, b = (_text(calculate(kid, _compute)) for kid in kids)
+        if operator == "∪":
+            proof = f"size({a}) + size({b}) - size({a} ∩ {b}) = {answer}"
+            return "size_union", {"proof": proof}
+        if operator == "∩":
+            return "size_intersection", {"proof": f"size({a}) - size({a} \\ {b}) = {answer}"}
+        return "size_difference", {"proof": f"size({a}) - size({a} ∩ {b}) = {answer}"}
     a, b = (_text(calculate(kid, _compute)) for kid in tree[1:])
     if tree[0] == "∪":
         return "union", {"proof": f"({answer} ∩ {a}) ∪ ({answer} ∩ {b}) = {answer}"}
@@ -98,4 +107,5 @@ def mistakes(instance: Instance) -> list[Slip]:
     if tree[0] == "size" and tree[1][0] == "∪":
         counts = [len(calculate(kid, _compute)) for kid in tree[1][1:]]
         slips.append(Slip("shared_counted_twice", text, str(sum(counts))))
-    return slips
+    right = _text(calculate(tree, _compute))
+    return [slip for slip in slips if slip.wrong != right] or slips

@@ -67,7 +67,7 @@ def _insertion_sort(value: Any) -> list[Any]:
 def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> Instance:
     words: list[str] = content.data["stock"]
     operators = dice.between(*limits["operators"])
-    strings = dice.fraction() < 0.5
+    strings = dice.between(*limits["strings"])
 
     def leaf() -> Any:
         if strings:
@@ -104,7 +104,7 @@ def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> 
     else:
         tree = (name, tree)
     instance = Instance("plain", {"formula": write(tree, NOTATION)}, tree)
-    # Some functions are hardly ever misunderstood; a lesson needs one that is.
+    # Some functions are hardly ever misunderstood; a lesson needs a slip that shows.
     return instance if mistakes(instance) else sample(dice, limits, content)
 
 
@@ -182,4 +182,5 @@ def mistakes(instance: Instance) -> list[Slip]:
                 slips.append(Slip(name, text, _text(calculate(tree, misread))))
             except IndexError:  # the slip leaves an empty list, which has no largest number
                 continue
-    return slips
+    right = _text(calculate(tree, _compute))
+    return [slip for slip in slips if slip.wrong != right]

@@ -9,10 +9,10 @@ from stillroom.worlds.lessons.dice import Dice
 from stillroom.worlds.lessons.render import Slip, Solution, Step
 
 NOTATION = Notation(
-    {"implies": 1, "or": 2, "xor": 3, "and": 4},
+    {"implies": 1, "iff": 1, "or": 2, "xor": 3, "and": 4},
     lambda value: "T" if value else "F",
     prefix=frozenset({"not"}),
-    loose=frozenset({"implies"}),
+    loose=frozenset({"implies", "iff"}),
 )
 _TABLES: dict[str, tuple[bool, bool, bool, bool]] = {
     # first and second: FF, FT, TF, TT
@@ -20,12 +20,14 @@ _TABLES: dict[str, tuple[bool, bool, bool, bool]] = {
     "or": (False, True, True, True),
     "xor": (False, True, True, False),
     "implies": (True, True, False, True),
+    "iff": (True, False, False, True),
 }
 _SLIPS = {
     "or_as_xor": ("or", "xor"),
     "implies_as_and": ("implies", "and"),
     "xor_as_or": ("xor", "or"),
     "and_as_or": ("and", "or"),
+    "iff_as_and": ("iff", "and"),
 }
 
 
@@ -36,14 +38,24 @@ def _compute(operator: str, kids: list[Any]) -> bool:
 
 
 def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> Instance:
+    """A formula that is as often true as false."""
+    wanted = dice.fraction() < 0.5
+    while True:
+        tree = _tree(dice, limits)
+        if calculate(tree, _compute) != wanted:
+            continue
+        instance = Instance("plain", {"formula": write(tree, NOTATION)}, tree)
+        # With two values a slip hides every other time; a lesson needs one that shows.
+        if any(slip.wrong != NOTATION.write(wanted) for slip in mistakes(instance)):
+            return instance
+
+
+def _tree(dice: Dice, limits: dict[str, tuple[Any, ...]]) -> Tree:
     hard = dice.between(*limits["hard"])
     nots = dice.between(*limits["nots"])
     infix = dice.between(*limits["operators"]) - nots
-    operators = [dice.pick(("xor", "implies") if limits["implies"][1] else ("xor",))] * hard
-    operators = [
-        dice.pick(("xor", "implies")) if limits["implies"][1] else operator
-        for operator in operators
-    ]
+    harder = ("xor", "xor", "implies", "iff") if limits["implies"][1] else ("xor",)
+    operators = [dice.pick(harder) for _ in range(hard)]
     operators += [dice.pick(("and", "or")) for _ in range(infix - hard)]
     operators = dice.some(operators, len(operators))
     places = dice.some(range(infix + 1), min(nots, infix + 1))
@@ -57,8 +69,7 @@ def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> 
         cut = dice.between(low, high - 1)
         return (operators[cut], build(low, cut), build(cut + 1, high))
 
-    tree = build(0, infix)
-    return Instance("plain", {"formula": write(tree, NOTATION)}, tree)
+    return build(0, infix)
 
 
 def solve(instance: Instance) -> Solution:
@@ -86,5 +97,4 @@ def mistakes(instance: Instance) -> list[Slip]:
 
             slips.append(Slip(name, text, NOTATION.write(calculate(tree, misread))))
     right = NOTATION.write(calculate(tree, _compute))
-    # With two values a slip hides every other time; one that shows is the better lesson.
     return [slip for slip in slips if slip.wrong != right] or slips

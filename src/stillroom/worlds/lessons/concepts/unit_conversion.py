@@ -47,7 +47,13 @@ def sample(dice: Dice, limits: dict[str, tuple[Any, ...]], content: Content) -> 
                 continue
             low = dice.between(0, len(ladder) - 1 - rungs)
             start, goal = (low, low + rungs) if upwards else (low + rungs, low)
-            number = _nice(dice, ladder, start, goal, limits["decimals"][1])
+            number = (
+                _nice(dice, ladder, start, goal, limits["decimals"][1])
+                if limits["digits"][0] == 1
+                else _long(dice, kind, limits["decimals"][1])
+            )
+            if _digits(number) not in range(limits["digits"][0], limits["digits"][1] + 1):
+                continue
             amounts = [(number, start)]
         else:
             # The larger units come first, as one says it; the goal is the smallest of them.
@@ -90,6 +96,18 @@ def _nice(
     return Fraction(factor, dice.pick(parts)) * dice.between(3, 40)
 
 
+def _long(dice: Dice, kind: str, decimals: int) -> Fraction:
+    """A number of many digits; times are whole."""
+    return Fraction(
+        dice.between(10_001, 99_999), 10 ** dice.between(0, decimals * (kind != "time"))
+    )
+
+
+def _digits(number: Fraction) -> int:
+    """How many digits the number has that are no zeros at its end or its beginning."""
+    return len(_number(number).replace(".", "").strip("0"))
+
+
 def _sum(amounts: list[str]) -> str:
     return " + ".join(amounts)
 
@@ -127,8 +145,11 @@ def solve(instance: Instance) -> Solution:
     if len(amounts) > 1:
         rest = _amount(sum(values[1:], Fraction(0)), ladder[goal][0])
         return Solution(steps, now, ("take_away", {"proof": f"{now} - {rest} = {terms[0]}"}))
-    one = f"1 {ladder[place][0]}"
-    return Solution(steps, now, ("back", {"proof": f"{now} ÷ {_number(number)} = {one}"}))
+    # The way back at once: the answer's unit is worth so much of the unit in the question.
+    factor = number / values[0]
+    unit = ladder[place][0] + ("s" if ladder[place][0] in ("day", "week") and factor > 1 else "")
+    proof = f"{now} = {_number(values[0])} × {factor} {unit} = {_amount(number, ladder[place][0])}"
+    return Solution(steps, now, ("back", {"proof": proof}))
 
 
 def _total(instance: Instance, factors: dict[int, Fraction], down: bool = True) -> Fraction:

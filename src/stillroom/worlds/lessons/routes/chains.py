@@ -48,6 +48,8 @@ def reduction_fault(step: Step, slots: Slots, rules: dict[str, str], brackets: s
     kids = old[2:] if old[0] == "call" else old[1:]
     if is_literal(old) or not all(is_literal(kid) for kid in kids):
         return "more than one operation was worked out"
+    if not same(evaluate(old), evaluate(new)):  # the whole can be true all the same
+        return f"`{step['after']}`: the part that was worked out has another value"
     rule = brackets if brackets and bracketed else rules.get(name_of(old), "")
     if step["rule"] != rule:
         return f"what was done is {rule!r}, and not {step['rule']!r}"

@@ -57,19 +57,25 @@ def step_fault(question: Question, step: Step, slots: Slots) -> str:
         stop, after_sign, rest = _shift(after)
         if sign != after_sign or sign != ("+" if rule == "forward" else "-"):
             return "the direction changed"
-        if slots["date"] != stop.isoformat() or _days(slots["count"]) != count - rest:
+        said = slots.get("date", stop.isoformat())
+        gone = _days(slots["count"]) if "count" in slots else count - rest
+        if said != stop.isoformat() or gone != count - rest:
             return "the words name another date or another number of days"
         first = stop if rule == "forward" else stop + timedelta(days=1)
         if first.day != 1 or not 0 < abs((stop - day).days) <= 31:
             return f"{stop} is not where a month begins or ends"
         return ""
     if rule == "finish":
-        _shift(before)
+        day, sign, count = _shift(before)
+        way = timedelta(days=1 if sign == "+" else -1)
+        changes = sum((day + n * way).day == 1 for n in range(1 if sign == "+" else 0, count))
+        if changes:
+            return f"{count} days lead beyond a change of month"
         return "" if re.fullmatch(_DATE, after) else f"`{after}` is no date"
     if rule == "same_month":
         later, earlier = _between(before)
         _days(after)
-        return "" if (later - earlier).days <= 31 else "the dates are too far apart"
+        return "" if (later - earlier).days <= 32 - earlier.day else "the dates are too far apart"
     if rule == "cut":
         later, earlier = _between(before)
         spans = [_between(span) for span in after[1:-1].split(") + (")]
@@ -77,6 +83,7 @@ def step_fault(question: Question, step: Step, slots: Slots) -> str:
         if stops[0] != earlier or stops[-1] != later or [b for b, _ in spans] != stops[1:]:
             return "the pieces do not follow each other"
         good = all(stop.day == 1 for stop in stops[1:-1]) and len(spans) > 1
+        good = good and all((b - a).days <= 32 - a.day for b, a in spans)
         return "" if good else "the pieces do not end where a month begins"
     if rule == "count":
         spans = [_between(span) for span in before[1:-1].split(") + (")]
@@ -87,6 +94,19 @@ def step_fault(question: Question, step: Step, slots: Slots) -> str:
         total = sum(_days(part) for part in before.split(" + "))
         return "" if _days(after) == total else f"expected {total} days"
     return f"no rule {rule!r} here"
+
+
+def link_fault(question: Question, step: Step) -> str:
+    """A step told in short has to be what one rule does; its two sides say which."""
+    before, after = step["before"], step["after"]
+    if question.family == "between":
+        rule = "cut" if "(" in after else "count" if "(" in before else "add"
+        rule = "same_month" if _BETWEEN.fullmatch(before) and "(" not in after else rule
+    elif re.fullmatch(_DATE, after):
+        rule = "finish"
+    else:
+        rule = "forward" if " + " in before else "back"
+    return step_fault(question, {**step, "rule": rule}, {})
 
 
 def wrongs(question: Question) -> dict[str, Any]:
@@ -124,4 +144,5 @@ def measure(question: Question) -> dict[str, Any]:
         later = day + timedelta(days=count if sign == "+" else -count)
         earlier = day
     months = abs((later.year - earlier.year) * 12 + later.month - earlier.month)
-    return {"kind": kind, "crossings": months}
+    years = tuple(sorted((earlier.year, later.year)))
+    return {"kind": kind, "crossings": months, "year": years}

@@ -9,6 +9,8 @@ from stillroom.worlds.lessons.routes import Question, Step
 _PRODUCT = re.compile(r"(\d+) × (\d+)")
 _PART = re.compile(r"[1-9]0*")
 
+PROOF_SIGNS = {"divide": " ÷ ", "divide_first": " ÷ "}
+
 
 def start(question: Question) -> str:
     return question.slots["formula"]
@@ -63,6 +65,23 @@ def step_fault(question: Question, step: Step, slots: Slots) -> str:
     return f"no rule {rule!r} here"
 
 
+def link_fault(question: Question, step: Step) -> str:
+    """Whether a step told in short is one that some rule allows."""
+    for rule in ("split", "distribute", "products", "rows", "total"):
+        try:
+            if not step_fault(question, {**step, "rule": rule}, {}):
+                return ""
+        except (ValueError, KeyError):
+            continue
+    return f"`{step['after']}` does not follow from `{step['before']}` by one rule"
+
+
+def proof_fault(question: Question, proof: str) -> str:
+    """A proof is a single division."""
+    fits = re.fullmatch(r"\d+ ÷ \d+ = \d+", proof)
+    return "" if fits else "this is not one operation that goes back"
+
+
 def wrongs(question: Question) -> dict[str, Any]:
     first, second = _factors(question)
     place = 10 ** (len(str(first)) - 1)
@@ -80,4 +99,5 @@ def wrongs(question: Question) -> dict[str, Any]:
 
 def measure(question: Question) -> dict[str, Any]:
     first, second = _factors(question)
-    return {"first": first, "second": second}
+    digits = [len(str(number).replace("0", "")) for number in (first, second)]
+    return {"first": first, "second": second, "products": digits[0] * digits[1]}

@@ -4,22 +4,59 @@ import re
 from typing import Any
 
 from stillroom.worlds.lessons.content import Slots
-from stillroom.worlds.lessons.formula import Unreadable, value
+from stillroom.worlds.lessons.formula import Unreadable, difference, evaluate, value
 from stillroom.worlds.lessons.routes import Question, Step, chains
 
 start, answer_fault = chains.start, chains.answer_fault
 _RULES = {"+": "add", "-": "subtract", "×": "multiply", "÷": "divide", "^": "power"}
+PROOF_SIGNS = {"undo_sum": " - ", "undo_difference": " + "}
+PROOF_SIGNS |= {"undo_product": " ÷ ", "undo_quotient": " × "}
 _INNERMOST = re.compile(r"\(([^()]+)\)")
 
 
+_RANKS = (r"\d+\^\d+", r"\d+ [×÷] \d+", r"\d+ [-+] \d+")
+
+
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
-    return chains.reduction_fault(step, slots, _RULES, "brackets")
+    fault = chains.reduction_fault(step, slots, _RULES, "brackets")
+    if fault:
+        return fault
+    old, new, _ = difference(chains.side(step["before"]), chains.side(step["after"])) or ((), (), 0)
+    if evaluate(old) != evaluate(new):
+        return f"`{step['before']}` does not become `{step['after']}`"
+    if "part" not in slots:
+        return ""
+    # The words say that nothing of a higher rank is left, so it has to be like that.
+    before = step["before"]
+    for inside in _INNERMOST.findall(before) or [before]:
+        ranks = [re.search(rank, inside) for rank in _RANKS]
+        first = next(found[0] for found in ranks if found)
+        if first == slots["part"]:
+            return ""
+    return f"`{slots['part']}` is not what comes first in `{before}`"
 
 
 def _without_brackets(text: str) -> str:
     while "(" in text:
         text = _INNERMOST.sub(lambda found: str(value(found[1])), text)
     return text
+
+
+def link_fault(question: Question, step: Step) -> str:
+    """Whether a step told in short is one that some rule allows."""
+    for rule in (*_RULES.values(), "brackets"):
+        try:
+            if not step_fault(question, {**step, "rule": rule}, {}):
+                return ""
+        except (ValueError, KeyError):
+            continue
+    return f"`{step['after']}` does not follow from `{step['before']}` by one rule"
+
+
+def proof_fault(question: Question, proof: str) -> str:
+    """A proof is a single operation."""
+    fits = re.fullmatch(r"\d+( [-+×÷] |\^)\d+ = \d+", proof)
+    return "" if fits else "this is not one operation that goes back"
 
 
 def wrongs(question: Question) -> dict[str, Any]:

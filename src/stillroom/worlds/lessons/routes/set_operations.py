@@ -4,15 +4,23 @@ import re
 from typing import Any
 
 from stillroom.worlds.lessons.content import Slots
-from stillroom.worlds.lessons.formula import evaluate
+from stillroom.worlds.lessons.formula import difference, evaluate
 from stillroom.worlds.lessons.routes import Question, Step, chains
 
 start, answer_fault = chains.start, chains.answer_fault
+PROOF_SIGNS = {"size_union": "size(", "size_intersection": " \\ ", "size_difference": " - size("}
 _RULES = {"∪": "union", "∩": "intersection", "\\": "difference", "size": "size"}
 
 
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
     return chains.reduction_fault(step, slots, _RULES)
+
+
+def link_fault(question: Question, step: Step) -> str:
+    """A step told in short, too, works out one operation and leaves the rest alone."""
+    found = difference(chains.side(step["before"]), chains.side(step["after"]))
+    rule = _RULES.get(chains.name_of(found[0]), "") if found else ""
+    return chains.reduction_fault({**step, "rule": rule}, {}, _RULES)
 
 
 def wrongs(question: Question) -> dict[str, Any]:

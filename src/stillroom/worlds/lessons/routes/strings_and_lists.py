@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from stillroom.worlds.lessons.content import Slots
-from stillroom.worlds.lessons.formula import Unreadable
+from stillroom.worlds.lessons.formula import Unreadable, difference
 from stillroom.worlds.lessons.routes import Question, Step, chains
 
 start, answer_fault = chains.start, chains.answer_fault
@@ -14,6 +14,13 @@ _RULES = {"+": "join"} | {name: name for name in _NAMES}
 
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
     return chains.reduction_fault(step, slots, _RULES)
+
+
+def link_fault(question: Question, step: Step) -> str:
+    """A step told in short, too, works out one operation and leaves the rest alone."""
+    found = difference(chains.side(step["before"]), chains.side(step["after"]))
+    rule = _RULES.get(chains.name_of(found[0]), "") if found else ""
+    return chains.reduction_fault({**step, "rule": rule}, {}, _RULES)
 
 
 def _down(value: Any) -> Any:
@@ -54,7 +61,10 @@ def wrongs(question: Question) -> dict[str, Any]:
 
 def measure(question: Question) -> dict[str, Any]:
     text = question.slots["formula"]
-    found: dict[str, Any] = {"operators": len(re.findall(r"[a-z]+\(| \+ ", text))}
+    found: dict[str, Any] = {
+        "operators": len(re.findall(r"[a-z]+\(| \+ ", text)),
+        "strings": int('"' in text),
+    }
     sizes = [len(inside.split(",")) for inside in re.findall(r"\[([^]]+)\]", text)]
     if sizes:
         found["elements"] = (min(sizes), max(sizes))

@@ -4,14 +4,22 @@ import re
 from typing import Any
 
 from stillroom.worlds.lessons.content import Slots
+from stillroom.worlds.lessons.formula import difference
 from stillroom.worlds.lessons.routes import Question, Step, chains
 
 start, answer_fault = chains.start, chains.answer_fault
-_RULES = {name: name for name in ("not", "and", "or", "xor", "implies")}
+_RULES = {name: name for name in ("not", "and", "or", "xor", "implies", "iff")}
 
 
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
     return chains.reduction_fault(step, slots, _RULES)
+
+
+def link_fault(question: Question, step: Step) -> str:
+    """A step told in short, too, works out one operation and leaves the rest alone."""
+    found = difference(chains.side(step["before"]), chains.side(step["after"]))
+    rule = _RULES.get(chains.name_of(found[0]), "") if found else ""
+    return chains.reduction_fault({**step, "rule": rule}, {}, _RULES)
 
 
 def wrongs(question: Question) -> dict[str, Any]:
@@ -22,6 +30,7 @@ def wrongs(question: Question) -> dict[str, Any]:
         "implies_as_and": ("implies", lambda a, b: a and b),
         "xor_as_or": ("xor", lambda a, b: a or b),
         "and_as_or": ("and", lambda a, b: a or b),
+        "iff_as_and": ("iff", lambda a, b: a and b),
     }
     used = set(chains.operators(text))
     found = {}
@@ -36,10 +45,10 @@ def wrongs(question: Question) -> dict[str, Any]:
 
 
 def measure(question: Question) -> dict[str, Any]:
-    found = re.findall("not|and|xor|or|implies", question.slots["formula"])
+    found = re.findall("not|and|xor|or|implies|iff", question.slots["formula"])
     return {
         "operators": len(found),
-        "hard": sum(name in ("xor", "implies") for name in found),
+        "hard": sum(name in ("xor", "implies", "iff") for name in found),
         "nots": found.count("not"),
-        "implies": int("implies" in found),
+        "implies": int("implies" in found or "iff" in found),
     }
