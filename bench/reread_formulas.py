@@ -308,7 +308,7 @@ def close(frame: Frame, outer: Frame) -> Any:
         need(all(type(v) is str or whole(v) is not None for v in items), "an element of a set")
         return frozenset(items)
     if opener == "[":
-        need(all(type(v) not in (Poly, frozenset) for v in items), "an element of a list")
+        need(all(type(v) is not Poly for v in items), "an element of a list")
         return tuple(items)
     need(items, "empty brackets")
     if opener == "index":

@@ -88,7 +88,11 @@ def test_all_mistakes_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
     assert "6 mistakes" in err
     assert str(recipe) in err
     for key, words in {
-        "cuont = 5": ["no such key", "did you mean 'count'", "allowed: audit, count, make, name, power"],
+        "cuont = 5": [
+            "no such key",
+            "did you mean 'count'",
+            "allowed: audit, count, make, name, power",
+        ],
         "seed = 'seven'": ["valid integer"],
         "make.wrokers = 2": ["no such key", "did you mean 'workers'", "allowed: workers"],
         "power.sample = -1": ["greater than or equal to 0"],

@@ -56,7 +56,7 @@ def run(what: str, preview: int | None, out: "Path | None", **given: Any) -> Non
     with tempfile.TemporaryDirectory() as folder, Progress() as progress:
         if preview:
             out, given["count"] = Path(folder) / "preview", preview
-            given["settings"] = (*given["settings"], "power.sample=0")
+            given["settings"] = (*given["settings"], "power.sample=0", "audit.run=false")
         result = run_it(_recipe(what), out=out, watch=progress.watch, **given)
         progress.close()
         click.echo(outcome(result.folder, preview or 3, full=bool(preview)))

@@ -39,7 +39,7 @@ _MISTAKE = pa.struct([(name, pa.string()) for name in ("name", "left", "wrong")]
 
 
 class Lessons(World):
-    """Lessons in ten concepts and eight levels, made by a program and checked by another."""
+    """Lessons in thirty concepts and ten levels, made by a program and checked by another."""
 
     name: ClassVar[str] = "lessons"
     version: ClassVar[int] = 2

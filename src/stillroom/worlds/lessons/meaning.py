@@ -35,7 +35,7 @@ def lesson(whole: Found, body: str, given: list[Token], locale: Locale, head: Da
     if len(exercises) != len(solutions):
         raise ValueError(f"{len(exercises)} exercises and {len(solutions)} solutions")
     asked = [next(_all(one, "question")) for one in (worked, *exercises)]
-    said = [reader.surface(one) for one in asked]
+    said = [reader.surface(asked[0]), *(reader.surface(one, 1) for one in exercises)]
     proof = reader.plain(worked.slots, "answer")
     data = head | {
         "moves": [move for found in _every(whole) if (move := move_of(found.name))],
@@ -80,10 +80,10 @@ class _Reader(NamedTuple):
             if name not in self.locale.names:
                 raise ValueError(f"{name} is no name of {self.locale.country}")
 
-    def surface(self, found: Found) -> str:
-        """The text of a symbol as it stands."""
+    def surface(self, found: Found, without: int = 0) -> str:
+        """The text of a symbol as it stands, without some of its first tokens."""
         last = self.given[found.end - 1]
-        return self.body[self.given[found.begin][2] : last[2] + len(last[1])]
+        return self.body[self.given[found.begin + without][2] : last[2] + len(last[1])]
 
     def plain(self, slots: dict[str, list[str]], *without: str) -> Slots:
         """Each slot's one value, numbers as plain digits."""

@@ -52,6 +52,7 @@ class Slip(NamedTuple):
     wrong: str
 
 
+_MARKED = frozenset(("question", "exercise"))
 _ASKED, _REQUEST = ("<asked>",), ("<request>",)
 
 
@@ -72,7 +73,7 @@ def lesson(
     table = common() | {
         name: found[0][1] for name, found in symbols(content.concept).items() if len(found) == 1
     }
-    teller = Teller(table, kinds(style, audience), dice, locale.write, "question")
+    teller = Teller(table, kinds(style, audience), dice, locale.write, _MARKED)
 
     def scope(slots: Slots, **phrases: Phrases) -> Scope:
         return Scope({**persons, **slots}, phrases)
@@ -122,7 +123,7 @@ def lesson(
         "mistake": {"name": slip.name, "left": slip.left, "wrong": slip.wrong},
         "exercises": [
             {
-                "question": join(question.said),
+                "question": join(question.said[1:]),
                 "steps": [
                     {"before": before, "after": after}
                     for before, after in map(sides, block.solution.steps)

@@ -59,7 +59,7 @@ def _retold(
     joined = ("`{f}`" if found == shown[0] else "`{trace}`",)
     phrases = {"do": rules[do].do, "why": rules[why].why, "shown": joined}
     variants = kinds(data["style"], data["audience"])
-    teller = Teller(common(), variants, dice, lambda number: number, "question")
+    teller = Teller(common(), variants, dice, lambda number: number, frozenset())
     try:
         told = teller.tell("step", Scope(slots, phrases))
     except KeyError:  # a slot of the other rule

@@ -45,7 +45,7 @@ class Teller:
         kinds: tuple[str, ...],
         dice: Dice,
         number: Callable[[str], str],
-        marked: str,
+        marked: frozenset[str],
     ) -> None:
         self.table, self.kinds, self.dice = table, kinds, dice
         self.number, self.marked = number, marked
@@ -71,7 +71,7 @@ class Teller:
         self.told.append(name)
         begin = len(out)
         self._phrase(phrase(options[place]), scope, out)
-        if name == self.marked:
+        if name in self.marked:
             scope.said[:] = out[begin:]
 
     def _phrase(self, items: Phrase, scope: Scope, out: list[str]) -> None:

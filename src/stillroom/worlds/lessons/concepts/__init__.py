@@ -1,4 +1,4 @@
-"""The makers of the ten concepts.
+"""The makers, one module a concept.
 
 Each module has `sample(dice, limits, content) -> Instance`, `solve(instance) -> Solution` and
 `mistakes(instance) -> list[Slip]`, the last two by executing each step.

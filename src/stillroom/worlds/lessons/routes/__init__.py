@@ -11,13 +11,14 @@ A step is {"before", "after", "rule", "number"}; `slots` are the formulas in its
 they are needed, else what stands in `route_of` counts:
     plan_of_steps(question)             the rules in their order, where start gives ""
     link_fault(question, step)          the same for a step that is told in short, without a rule
+    LINK_RULES                          or the rules that such a step may follow
     proof_fault(question, proof)        "" or why the check of the answer is none
     x_fault(text)                       "" or what is wrong with a formula that holds x
     truth(text), value(text)            of formulas, where they may hold x
     PROOF_SIGNS                         {kind of proof: the sign that its words speak of}
 """
 
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -35,6 +36,28 @@ class Question(NamedTuple):
     slots: Slots
 
 
+def told_as(step: Step, rule: str, right: str) -> str:
+    """ "" or what is wrong with a step that should be told as a rule and end in what is right."""
+    if step["after"] != right:
+        return f"expected `{right}`"
+    if step.get("rule") and step["rule"] != rule:
+        return f"what is done is {rule!r}, and not {step['rule']!r}"
+    return ""
+
+
+def _one_rule(route: dict[str, Any], question: Question, step: Step) -> str:
+    """Whether a step told in short is one that some rule allows."""
+    for rule in route["LINK_RULES"]:
+        try:
+            if not route["step_fault"](question, {**step, "rule": rule}, {}):
+                return ""
+        except (ValueError, KeyError):
+            continue
+    if not route["LINK_RULES"]:
+        return ""
+    return f"`{step['after']}` does not follow from `{step['before']}` by one rule"
+
+
 @cache
 def route_of(concept: str) -> Any:
     """A concept's route, complete."""
@@ -42,10 +65,11 @@ def route_of(concept: str) -> Any:
         declared = import_module(f"{__name__}.declared").Route(concept)
         own = {name: getattr(declared, name) for name in dir(declared) if name[0] != "_"}
     else:
-        own = vars(import_module(f"{__name__}.{concept}"))
+        own = dict(vars(import_module(f"{__name__}.{concept}")))
+    own.setdefault("LINK_RULES", ())
     usual = {
         "plan_of_steps": lambda question: (),
-        "link_fault": lambda question, step: "",
+        "link_fault": partial(_one_rule, own),
         "proof_fault": lambda question, proof: "",
         "x_fault": lambda text: "x has no place here",
         "truth": truth,

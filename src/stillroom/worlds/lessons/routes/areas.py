@@ -125,6 +125,9 @@ _WORK: dict[str, tuple[str, Any]] = {
 }
 
 
+LINK_RULES = tuple(_WORK)
+
+
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
     """Each rule works on all places of one pattern, and on nothing else."""
     before, rule = step["before"], step["rule"]
@@ -147,13 +150,6 @@ def step_fault(question: Question, step: Step, slots: Slots) -> str:
     if expected == before:
         return f"there is nothing to do for {rule!r}"
     return "" if step["after"] == expected else f"expected `{expected}`"
-
-
-def link_fault(question: Question, step: Step) -> str:
-    """A step told in short must be one of the rules."""
-    if any(not step_fault(question, {**step, "rule": rule}, {}) for rule in _WORK):
-        return ""
-    return f"`{step['after']}` is not one step away from `{step['before']}`"
 
 
 def wrongs(question: Question) -> dict[str, Any]:

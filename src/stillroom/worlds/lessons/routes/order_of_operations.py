@@ -17,6 +17,9 @@ _INNERMOST = re.compile(r"\(([^()]+)\)")
 _RANKS = (r"\d+\^\d+", r"\d+ [×÷] \d+", r"\d+ [-+] \d+")
 
 
+LINK_RULES = (*_RULES.values(), "brackets")
+
+
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
     fault = chains.reduction_fault(step, slots, _RULES, "brackets")
     if fault:
@@ -40,17 +43,6 @@ def _without_brackets(text: str) -> str:
     while "(" in text:
         text = _INNERMOST.sub(lambda found: str(value(found[1])), text)
     return text
-
-
-def link_fault(question: Question, step: Step) -> str:
-    """Whether a step told in short is one that some rule allows."""
-    for rule in (*_RULES.values(), "brackets"):
-        try:
-            if not step_fault(question, {**step, "rule": rule}, {}):
-                return ""
-        except (ValueError, KeyError):
-            continue
-    return f"`{step['after']}` does not follow from `{step['before']}` by one rule"
 
 
 def proof_fault(question: Question, proof: str) -> str:

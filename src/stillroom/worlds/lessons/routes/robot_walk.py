@@ -7,7 +7,7 @@ from typing import Any
 
 from stillroom.worlds.lessons.content import Slots
 from stillroom.worlds.lessons.formula import value
-from stillroom.worlds.lessons.routes import Question, Step
+from stillroom.worlds.lessons.routes import Question, Step, told_as
 
 _HEADINGS = {"E": 1, "N": 1j, "W": -1, "S": -1j}
 _STATE = re.compile(r'\[-?\d+, -?\d+, "[NESW]"\]')
@@ -139,17 +139,14 @@ def _expected(question: Question, before: str) -> tuple[str, str]:
 
 def link_fault(question: Question, step: Step) -> str:
     _, right = _expected(question, step["before"])
-    return "" if step["after"] == right else f"expected `{right}`"
+    return told_as(step, "", right)
 
 
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
     rule, right = _expected(question, step["before"])
-    if step["after"] != right:
-        return f"expected `{right}`"
-    if step["rule"] != rule:
-        return f"what is done is {rule!r}, and not {step['rule']!r}"
-    if not slots:
-        return ""
+    fault = told_as(step, rule, right)
+    if fault or not slots:
+        return fault
     states = _states(question.slots["start"], question.slots["program"])
     name, size = _commands(question)[states.index(step["before"])]
     old, new = value(step["before"]), value(step["after"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from stillroom.worlds.lessons.content import Slots
 from stillroom.worlds.lessons.formula import value
-from stillroom.worlds.lessons.routes import Question, Step
+from stillroom.worlds.lessons.routes import Question, Step, told_as
 
 Items = list[Any]
 
@@ -113,17 +113,14 @@ def _expected(question: Question, before: str) -> tuple[str, str, int]:
 
 def link_fault(question: Question, step: Step) -> str:
     _, right, _ = _expected(question, step["before"])
-    return "" if step["after"] == right else f"expected `{right}`"
+    return told_as(step, "", right)
 
 
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
     rule, right, n = _expected(question, step["before"])
-    if step["after"] != right:
-        return f"expected `{right}`"
-    if step["rule"] != rule:
-        return f"what is done is {rule!r}, and not {step['rule']!r}"
-    if not slots:
-        return ""
+    fault = told_as(step, rule, right)
+    if fault or not slots:
+        return fault
     states = _of(question)
     old, new = states[n], states[n + 1]
     place = 1 + min(i for i, item in enumerate(old) if new[i] != item)

@@ -7,7 +7,7 @@ from typing import Any
 
 from stillroom.worlds.lessons.content import Slots
 from stillroom.worlds.lessons.formula import value
-from stillroom.worlds.lessons.routes import Question, Step
+from stillroom.worlds.lessons.routes import Question, Step, told_as
 
 _PROGRAM = re.compile(r'\[(?:\d+|"\w+")(?:, (?:\d+|"\w+"))*\]')
 _GROWTH = {"add": -1, "sub": -1, "mul": -1, "drop": -1, "swap": 0, "dup": 1, "over": 1}
@@ -120,17 +120,14 @@ def _expected(question: Question, before: str) -> tuple[str, str]:
 
 def link_fault(question: Question, step: Step) -> str:
     _, right = _expected(question, step["before"])
-    return "" if step["after"] == right else f"expected `{right}`"
+    return told_as(step, "", right)
 
 
 def step_fault(question: Question, step: Step, slots: Slots) -> str:
     rule, right = _expected(question, step["before"])
-    if step["after"] != right:
-        return f"expected `{right}`"
-    if step["rule"] != rule:
-        return f"what is done is {rule!r}, and not {step['rule']!r}"
-    if not slots:
-        return ""
+    fault = told_as(step, rule, right)
+    if fault or not slots:
+        return fault
     old, new = value(step["before"]), value(step["after"])
     text = question.slots["program"]
     word = _program(text)[_states(text).index(step["before"])]
