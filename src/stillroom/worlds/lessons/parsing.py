@@ -86,17 +86,28 @@ class _Run(NamedTuple):
     words: list[str]
 
 
-class _Options(NamedTuple):
-    """A choice: what each option begins with (a word; "" for anything), its words where it has
-    nothing else, and the option."""
-
-    options: list[tuple[str, list[str], tuple[Any, ...]]]
+Option = tuple[list[str], tuple[Any, ...]]
+"""An option of a choice: its words, where it has nothing else; and all its items."""
 
 
-def _first(items: tuple[Any, ...]) -> tuple[str, list[str]]:
-    if not items or not isinstance(items[0], _Run):
-        return "", []
-    return items[0].words[0], items[0].words if len(items) == 1 else []
+class _Options:
+    """A choice: its options by the word they begin with, and those that begin with anything."""
+
+    def __init__(self, options: list[tuple[Any, ...]]) -> None:
+        self.words: dict[str, list[Option]] = {}
+        self.others: list[Option] = []
+        for items in options:
+            if items and isinstance(items[0], _Run):
+                words = items[0].words if len(items) == 1 else []
+                self.words.setdefault(items[0].words[0], []).append((words, items))
+            else:
+                self.others.append(([], items))
+
+    def beginning(self, text: str, raw: str) -> list[Option]:
+        found = self.words.get(text)
+        if found is None and raw != text:
+            found = self.words.get(raw)
+        return self.others if found is None else found + self.others if self.others else found
 
 
 @cache
@@ -109,8 +120,7 @@ def _in_runs(items: Phrase) -> tuple[Any, ...]:
     found: list[Any] = []
     for item in items:
         if isinstance(item, Choice):
-            options = [_in_runs(option) for option in item.options]
-            found.append(_Options([(*_first(option), option) for option in options]))
+            found.append(_Options([_in_runs(option) for option in item.options]))
         elif isinstance(item, Repeat):
             found.append(Repeat(item.symbol, _in_runs(item.between)))
         elif isinstance(item, Word) and found and isinstance(found[-1], _Run):
@@ -289,13 +299,19 @@ class _Reading:
         index, first, ends = self.grammar.index(name), at, list[tuple[int, Caps]]()
         if index.numbered is not None and self.texts[at] == "#.":
             index, first = index.numbered, at + 1
-        for label, words, items in index.fitting(self.texts[first], self.raws[first]):
-            begin = self.run(words, at) if words else at
-            if begin or not words:
-                found = self.follow(items, begin) if items else [(begin, None)]
-                if found and index.labelled:
-                    found = [(end, (caps, "slot", name, label)) for end, caps in found]
-                ends += found
+        texts, raws = self.texts, self.raws
+        for label, words, items in index.fitting(texts[first], raws[first]):
+            begin = at + len(words)
+            if texts[at:begin] != words:
+                second = words[1:2]  # by far the most frequent place where phrases part
+                if second and second != texts[at + 1 : at + 2] and second != raws[at + 1 : at + 2]:
+                    continue
+                if not self.run(words, at):
+                    continue
+            found = self.follow(items, begin) if items else [(begin, None)]
+            if found and index.labelled:
+                found = [(end, (caps, "slot", name, label)) for end, caps in found]
+            ends += found
         if name in self.grammar.structure:
             ends = self.structured(name, at, ends)
         self.known[name, at] = ends
@@ -318,20 +334,17 @@ class _Reading:
             ahead: Ends = []
             for place, caps in front:
                 if type(item) is _Run:
-                    end = self.run(item.words, place)
-                    if end:
+                    end = place + len(item.words)
+                    if self.texts[place:end] == item.words or self.run(item.words, place):
                         ahead.append((end, caps))
                 elif type(item) is _Options:
                     text, raw = self.texts[place], self.raws[place]
                     if place > self.furthest:
                         self.furthest = place
-                    for word, words, option in item.options:
-                        if word and word != text and word != raw:
-                            continue
+                    for words, option in item.beginning(text, raw):
                         if words:
-                            end = place + 1 if len(words) == 1 else self.run(words, place)
-                            if end:
-                                ahead.append((end, caps))
+                            if len(words) == 1 or self.run(words, place):
+                                ahead.append((place + len(words), caps))
                         elif option:
                             for end, inner in self.follow(option, place):
                                 ahead.append((end, _link(caps, inner)))
