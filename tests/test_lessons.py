@@ -357,7 +357,7 @@ def tellings(items):
         if hasattr(item, "options"):
             parts = [one for option in item.options for one in tellings(option)]
         else:
-            parts = [item[0]]
+            parts = [" ".join(item.words) if hasattr(item, "words") else item[0]]
         ways = [f"{way} {part}".strip() for way in ways for part in parts]
     return ways
 
@@ -365,8 +365,7 @@ def tellings(items):
 def words(items):
     """Every word of a phrase, also in its choices."""
     for item in items:
-        if hasattr(item, "text"):
-            yield item.text
+        yield from getattr(item, "words", ())
         for option in getattr(item, "options", ()):
             yield from words(option)
 

@@ -85,6 +85,8 @@ def make_shard(job: Job) -> dict[str, Any]:
         return _write(*_records(job))
     finally:
         gc.set_threshold(*usual)
+        if job["index"] < 4:  # what a world loaded when it was first needed, as in `ready`
+            gc.freeze()
 
 
 def try_shard(job: Job) -> list[str]:

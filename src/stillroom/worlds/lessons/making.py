@@ -45,7 +45,7 @@ def make(task: Task, rng: np.random.Generator) -> Data:
         if slip.wrong != worked.answer:
             break
     exercises = []
-    for _ in range(dice.between(2, 4)):
+    for _ in range(dice.pick((2, 2, 2, 3, 3, 4))):
         instance = _draw(task, told, dice, used)
         exercises.append(Block(instance.family, instance.slots, maker.solve(instance)))
     block = Block(example.family, example.slots, worked)

@@ -41,7 +41,7 @@ class Formula(NamedTuple):
     x: bool
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def parse(text: str) -> Formula:
     """Read a formula; raises Unreadable."""
     texts, relations = parted(text)
@@ -52,7 +52,7 @@ def parse(text: str) -> Formula:
 _RELATION = re.compile(r""""[^"]*"|'[^']*'|([=≠<>])""")
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=8_000)
 def parted(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The sides of a formula and its relations; a relation inside quotes is none."""
     if len(text) > 2000:
@@ -65,7 +65,7 @@ def parted(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return sides, tuple([text[at] for at in places])
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=8_000)
 def read_side(text: str) -> tuple[Node, bool]:
     """One side's tree, and whether it holds x. The same sides come up again and again."""
     reader = _Reader(text)
@@ -206,7 +206,7 @@ class _Reader:
         return found
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _plain(text: str) -> Node:
     """A list or set of nothing but whole numbers and strings, the most frequent kind."""
     if (text[0], text[-1]) not in (("{", "}"), ("[", "]")):

@@ -7,7 +7,6 @@ Spaces, capitals and list numbers must be as the house writes them.
 
 import re
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any, NamedTuple
 
 from stillroom.worlds.lessons.phrases import (
@@ -16,7 +15,7 @@ from stillroom.worlds.lessons.phrases import (
     Repeat,
     Slot,
     Symbol,
-    Word,
+    Words,
     phrase,
 )
 
@@ -80,57 +79,7 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
-class _Run(NamedTuple):
-    """Words that follow one another."""
-
-    words: list[str]
-
-
-Option = tuple[list[str], tuple[Any, ...]]
-"""An option of a choice: its words, where it has nothing else; and all its items."""
-
-
-class _Options:
-    """A choice: its options by the word they begin with, and those that begin with anything."""
-
-    def __init__(self, options: list[tuple[Any, ...]]) -> None:
-        self.words: dict[str, list[Option]] = {}
-        self.others: list[Option] = []
-        for items in options:
-            if items and isinstance(items[0], _Run):
-                words = items[0].words if len(items) == 1 else []
-                self.words.setdefault(items[0].words[0], []).append((words, items))
-            else:
-                self.others.append(([], items))
-
-    def beginning(self, text: str, raw: str) -> list[Option]:
-        found = self.words.get(text)
-        if found is None and raw != text:
-            found = self.words.get(raw)
-        return self.others if found is None else found + self.others if self.others else found
-
-
-@cache
-def _runs_of(text: str) -> tuple[Any, ...]:
-    """A phrase with its words in runs, also in its choices."""
-    return _in_runs(phrase(text))
-
-
-def _in_runs(items: Phrase) -> tuple[Any, ...]:
-    found: list[Any] = []
-    for item in items:
-        if isinstance(item, Choice):
-            found.append(_Options([_in_runs(option) for option in item.options]))
-        elif isinstance(item, Repeat):
-            found.append(Repeat(item.symbol, _in_runs(item.between)))
-        elif isinstance(item, Word) and found and isinstance(found[-1], _Run):
-            found[-1].words.append(item.text)
-        else:
-            found.append(_Run([item.text]) if isinstance(item, Word) else item)
-    return tuple(found)
-
-
-Entry = tuple[str, list[str], tuple[Any, ...]]
+Entry = tuple[str, tuple[str, ...], Phrase]
 """A phrase: its label, the words it begins with (there may be none), and its other items."""
 
 
@@ -141,7 +90,11 @@ class Index:
     """
 
     def __init__(
-        self, labelled: Iterable[tuple[str, str]], keep: bool = False, skip: int = 0
+        self,
+        labelled: Iterable[tuple[str, str]],
+        begins: Callable[[str], frozenset[str]],
+        keep: bool = False,
+        skip: int = 0,
     ) -> None:
         self.labelled = keep
         self.words: dict[str, list[tuple[str, str]]] = {}
@@ -151,10 +104,10 @@ class Index:
         entries = list(labelled)
         items = [] if skip else [one for one in entries if one[1].startswith("#. ")]
         if items and len(items) == len(entries):
-            self.numbered = Index(items, keep, skip=3)
+            self.numbered = Index(items, begins, keep, skip=3)
             return
         for one in entries:
-            starts = _starts(one[1][skip:])
+            starts = first_words(one[1][skip:], begins)
             for start in starts if "" not in starts else ():
                 self.words.setdefault(start, []).append(one)
             if "" in starts:
@@ -175,41 +128,46 @@ class Index:
 
 
 def _entry(label: str, text: str) -> Entry:
-    items = _runs_of(text)
-    if items and isinstance(items[0], _Run):
+    items = phrase(text)
+    if items and isinstance(items[0], Words):
         return label, items[0].words, items[1:]
-    return label, [], items
+    return label, (), items
 
 
 _WORD = re.compile(r"[^\W\d_][\w'’]*(?:-[\w'’]+)*")
 _CHOICE = re.compile(r"\[([^\[\]<{`]+)\]")
 
 
-def _starts(text: str) -> set[str]:
-    """The first words of a phrase; "`" stands for a formula, "" for anything else."""
+def first_words(text: str, begins: Callable[[str], frozenset[str]]) -> frozenset[str]:
+    """What a phrase can begin with: words; "`" stands for a formula, "" for anything else.
+
+    `begins` says it of a symbol.
+    """
     found = _WORD.match(text)
     if found:
-        return {found[0]}
+        return frozenset((found[0],))
     options = _CHOICE.match(text)
     if options:  # the most frequent kind, which needs no full reading
         words = [_WORD.match(option.strip()) for option in options[1].split("|")]
         if all(words):
-            return {word[0] for word in words if word}
-    return _first_words(phrase(text))
+            return frozenset(word[0] for word in words if word)
+    return frozenset(_first_words(phrase(text), begins))
 
 
-def _first_words(items: Phrase) -> set[str]:
+def _first_words(items: Phrase, begins: Callable[[str], frozenset[str]]) -> set[str]:
     found: set[str] = set()
     for item in items:
         if isinstance(item, Choice):
             for option in filter(None, item.options):
-                found |= _first_words(option)
+                found |= _first_words(option, begins)
             if all(item.options):
                 return found
-        elif isinstance(item, Word):
-            return found | {item.text}
+        elif isinstance(item, Words):
+            return found | {item.words[0]}
         elif isinstance(item, Slot) and item.kind in ("formula", "trace"):
             return found | {"`"}
+        elif isinstance(item, Symbol | Repeat):
+            return found | begins(item.name if isinstance(item, Symbol) else item.symbol)
         else:
             break
     return found | {""}
@@ -286,8 +244,8 @@ class _Reading:
 
     def __init__(self, grammar: Grammar, given: list[Token]) -> None:
         self.grammar, self.given = grammar, given
-        self.texts = [token[0] for token in given] + [""]
-        self.raws = [token[1] for token in given] + [""]
+        self.texts = (*(token[0] for token in given), "")
+        self.raws = (*(token[1] for token in given), "")
         self.known: dict[tuple[str, int], Ends] = {}
         self.furthest = 0
 
@@ -296,7 +254,8 @@ class _Reading:
         known = self.known.get((name, at))
         if known is not None:
             return known
-        index, first, ends = self.grammar.index(name), at, list[tuple[int, Caps]]()
+        grammar, first, ends = self.grammar, at, list[tuple[int, Caps]]()
+        index = grammar.indexes.get(name) or grammar.index(name)
         if index.numbered is not None and self.texts[at] == "#.":
             index, first = index.numbered, at + 1
         texts, raws = self.texts, self.raws
@@ -312,7 +271,7 @@ class _Reading:
             if found and index.labelled:
                 found = [(end, (caps, "slot", name, label)) for end, caps in found]
             ends += found
-        if name in self.grammar.structure:
+        if name in grammar.structure:
             ends = self.structured(name, at, ends)
         self.known[name, at] = ends
         return ends
@@ -327,45 +286,48 @@ class _Reading:
                     best[end] = (None, "found", name, found)
         return list(best.items())
 
-    def follow(self, items: tuple[Any, ...], at: int) -> Ends:
-        """All ends of a phrase that begins at a place."""
-        front: Ends = [(at, None)]
-        for item in items:
-            ahead: Ends = []
-            for place, caps in front:
-                if type(item) is _Run:
-                    end = place + len(item.words)
-                    if self.texts[place:end] == item.words or self.run(item.words, place):
-                        ahead.append((end, caps))
-                elif type(item) is _Options:
-                    text, raw = self.texts[place], self.raws[place]
-                    if place > self.furthest:
-                        self.furthest = place
-                    for words, option in item.beginning(text, raw):
-                        if words:
-                            if len(words) == 1 or self.run(words, place):
-                                ahead.append((place + len(words), caps))
-                        elif option:
-                            for end, inner in self.follow(option, place):
-                                ahead.append((end, _link(caps, inner)))
-                        else:
-                            ahead.append((place, caps))
-                elif type(item) is Symbol:
-                    for end, inner in self.symbol(item.name, place):
-                        ahead.append((end, _link(caps, inner)))
-                elif type(item) is Slot:
-                    taken, value = self.slot(item, place)
-                    if taken:
-                        ahead.append((place + taken, (caps, "slot", item.name, value)))
-                elif type(item) is Repeat:
-                    for end, inner in self.repeat(item, place):
-                        ahead.append((end, _link(caps, inner)))
-            if not ahead:
-                return ahead
-            front = ahead
-        return front
+    def follow(self, items: Phrase, at: int, begin: int = 0, caps: Caps = None) -> Ends:
+        """All ends of a phrase, from one of its items on, that goes on at a place."""
+        texts = self.texts
+        for n in range(begin, len(items)):
+            item = items[n]
+            if type(item) is Words:
+                words = item.words
+                end = at + len(words)
+                if texts[at:end] != words and not self.run(words, at):
+                    return []
+                at = end
+                continue
+            ends = self.ways(item, at)
+            if len(ends) != 1:
+                return [
+                    way
+                    for end, inner in ends
+                    for way in self.follow(items, end, n + 1, _link(caps, inner))
+                ]
+            at, inner = ends[0]
+            caps = _link(caps, inner)
+        return [(at, caps)]
 
-    def run(self, words: list[str], at: int) -> int:
+    def ways(self, item: Any, at: int) -> Ends:
+        """All ends of an item that is no run of words."""
+        kind = type(item)
+        if kind is Symbol:
+            return self.symbol(item.name, at)
+        if kind is Choice:
+            text, raw, ends = self.texts[at], self.raws[at], list[tuple[int, Caps]]()
+            if at > self.furthest:
+                self.furthest = at
+            for word, option in zip(item.firsts, item.options, strict=True):
+                if not word or word == text or word == raw:  # noqa: SIM109, half the time
+                    ends += self.follow(option, at)
+            return ends
+        if kind is Slot:
+            taken, value = self.slot(item, at)
+            return [(at + taken, (None, "slot", item.name, value))] if taken else []
+        return self.repeat(item, at)
+
+    def run(self, words: tuple[str, ...], at: int) -> int:
         """Where a run of words ends that begins at a place; 0 where they do not stand there."""
         end = at + len(words)
         here = self.texts[at:end]

@@ -19,14 +19,17 @@ MARKS = frozenset(".,;:?!)")  # written without a space before them
 BREAKS = {"¶": "\n\n", "↵": "\n"}
 
 
-class Word(NamedTuple):
-    """A word, a punctuation mark, a formula as it stands, or a break."""
+class Words(NamedTuple):
+    """Words, punctuation marks, formulas as they stand, and breaks, one after the other."""
 
-    text: str
+    words: tuple[str, ...]
 
 
 class Choice(NamedTuple):
+    """Options, and the word that each begins with; "" where it may be anything."""
+
     options: tuple["Phrase", ...]
+    firsts: tuple[str, ...]
 
 
 class Symbol(NamedTuple):
@@ -47,7 +50,7 @@ class Slot(NamedTuple):
     name: str
 
 
-Item = Word | Choice | Symbol | Repeat | Slot
+Item = Words | Choice | Symbol | Repeat | Slot
 Phrase = tuple[Item, ...]
 Phrases = tuple[str, ...]
 """Phrases as they are written; each is read when it is needed."""
@@ -94,9 +97,13 @@ def _items(pieces: list[tuple[str, str]], at: int, text: str) -> tuple[Phrase, i
                     raise BadPhrase(f"{text!r}: a choice without its closing bracket")
                 options.append(option)
                 piece = pieces[at][1]
-            found.append(Choice(tuple(options)))
+            found.append(Choice(tuple(options), tuple(map(_first, options))))
         elif kind == "word":
-            found.append(Word(piece))
+            run = [piece]
+            while at + 1 < len(pieces) and pieces[at + 1][0] == "word":
+                at += 1
+                run.append(pieces[at][1])
+            found.append(Words(tuple(run)))
         elif kind == "symbol":
             found.append(Symbol(piece[1:-1]))
         elif kind == "repeat":
@@ -106,6 +113,10 @@ def _items(pieces: list[tuple[str, str]], at: int, text: str) -> tuple[Phrase, i
             found.append(Slot(kind, re.sub(r"\W", "", piece)))
         at += 1
     return tuple(found), at
+
+
+def _first(items: Phrase) -> str:
+    return items[0].words[0] if items and isinstance(items[0], Words) else ""
 
 
 def first_of(table: dict[str, Phrases], name: str, kinds: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from stillroom.worlds.lessons import curriculum
 from stillroom.worlds.lessons.content import common, content
 from stillroom.worlds.lessons.locales import locales
 from stillroom.worlds.lessons.meaning import Lesson, lesson, one_label
-from stillroom.worlds.lessons.parsing import Found, Grammar, Index, Token, tokens
+from stillroom.worlds.lessons.parsing import Found, Grammar, Index, Token, first_words, tokens
 from stillroom.worlds.lessons.symbols import (
     AUDIENCES,
     MOVES,
@@ -107,7 +107,23 @@ def foreign(text: str) -> Data:
 
 @cache
 def _index(name: str) -> Index:
-    return Index(("", text) for text in common()[name])
+    return Index((("", text) for text in common()[name]), _begins)
+
+
+@cache
+def _begins(symbol: str) -> frozenset[str]:
+    """What a symbol can begin with in any of its variants; anything, where a concept brings it."""
+    known = [text for name in _variants().get(symbol, ()) for text in common()[name]]
+    words = frozenset(word for text in known for word in first_words(text, _begins))
+    return words if known and "" not in words else frozenset(("",))
+
+
+@cache
+def _variants() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in common():
+        found.setdefault(name.partition(".")[0], []).append(name)
+    return found
 
 
 @cache
@@ -124,7 +140,7 @@ def _grammar(concept: str, style: str, audience: str) -> Grammar:
 @cache
 def _own(concept: str) -> dict[str, Index]:
     return {
-        name: Index(((label, text) for label, texts in found for text in texts), keep=True)
+        name: Index(((label, text) for label, texts in found for text in texts), _begins, keep=True)
         for name, found in symbols(concept).items()
     }
 

@@ -13,7 +13,7 @@ from stillroom.worlds.lessons.phrases import (
     Repeat,
     Slot,
     Symbol,
-    Word,
+    Words,
     first_of,
     phrase,
 )
@@ -77,8 +77,8 @@ class Teller:
     def _phrase(self, items: Phrase, scope: Scope, out: list[str]) -> None:
         for item in items:
             kind = type(item)
-            if kind is Word:
-                out.append(item.text)  # type: ignore[union-attr]
+            if kind is Words:
+                out += item.words  # type: ignore[union-attr]
             elif kind is Choice:
                 self._phrase(self.dice.pick(item.options), scope, out)  # type: ignore[union-attr]
             elif kind is Symbol:

@@ -137,7 +137,7 @@ def _follow(puzzle: Puzzle, start: bool) -> Case | None:
     return Case(done, kinds, True)
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _cases(puzzle: Puzzle) -> tuple[Case, ...] | None:
     """The cases up to the one that holds, if exactly one of the two does."""
     first = _follow(puzzle, True)

@@ -39,7 +39,7 @@ def start(question: Question) -> str:
     return "gcd(" * (len(numbers) - 1) + str(numbers[0]) + "".join(f", {n})" for n in numbers[1:])
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _primes(number: int) -> Counter[int]:
     """How often each prime divides a number."""
     found: Counter[int] = Counter()

@@ -109,7 +109,7 @@ def plan_of_steps(question: Question) -> tuple[str, ...]:
     return (*plan, "limits", "values", "difference")
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _gathered(text: str) -> Poly:
     """The polynomial of a side, but for its constant."""
     return poly(read_side(text)[0])[1:]

@@ -50,7 +50,7 @@ _MEANT = {  # what is said -> the kind of claim
     }.items()
     for words in ways.split("|")
 }
-_value = lru_cache(maxsize=20_000)(value)
+_value = lru_cache(maxsize=4_000)(value)
 
 
 def start(question: Question) -> str:
@@ -221,7 +221,7 @@ def _solver(people: int) -> tuple[Any, list[Any]]:
     return z3.SimpleSolver(), [z3.Bool(f"p{n}") for n in range(people)]
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _rule(people: int, speaker: int, claim: Claim) -> Any:
     """A letter that switches on: this person is a knight exactly if the claim holds."""
     import z3
@@ -250,7 +250,7 @@ def _others(people: int, knights: tuple[bool, ...]) -> Any:
     return switch
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _verdict(claims: tuple[Claim, ...], knights: tuple[bool, ...]) -> str:
     """The kinds are possible, and Z3 proves that no others are."""
     import z3

@@ -40,12 +40,12 @@ def _line(node: Node) -> Line:
     return Fraction(a, 1) / c, Fraction(b, 1) / c
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _side(text: str) -> Line:
     return _line(parse(text).sides[0])
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def sides(text: str) -> tuple[Line, Line]:
     """Both sides of an equation as straight lines."""
     formula = parse(text)
@@ -54,7 +54,7 @@ def sides(text: str) -> tuple[Line, Line]:
     return _line(formula.sides[0]), _line(formula.sides[1])
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def root(text: str) -> Fraction:
     """Where the two lines cross; ValueError when they don't, or are the same."""
     (a, b), (c, d) = sides(text)

@@ -62,7 +62,7 @@ def at(p: Poly, place: int | Fraction) -> int | Fraction:
     return sum((c * place**n for n, c in enumerate(p)), Fraction(0))
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=4_000)
 def poly(node: Node) -> Poly:
     """The polynomial that a tree stands for; D and I are carried out."""
     head = node[0]
@@ -95,7 +95,7 @@ def poly(node: Node) -> Poly:
     raise Unreadable(f"{head!r} has no place in a polynomial")
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def polynomial(text: str) -> Poly:
     return poly(read_side(text)[0])
 
@@ -105,7 +105,7 @@ def value(text: str) -> list[int | Fraction]:
     return list(polynomial(text))
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def truth(text: str) -> bool | None:
     """Whether a statement is an identity; one with an indefinite I, up to a constant."""
     formula = parse(text)

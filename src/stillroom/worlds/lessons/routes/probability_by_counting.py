@@ -26,7 +26,7 @@ def _numbers(question: Question) -> tuple[int, ...]:
 _FOUR = ("bag_at_least", "three_fit", "four_fit")
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _outcomes(family: str, numbers: tuple[int, ...]) -> tuple[int, int, frozenset[Any]]:
     """All outcomes, wanted outcomes, and the wanted ones by name where the lesson lists them."""
     if family.startswith("bag") or family in _FOUR:

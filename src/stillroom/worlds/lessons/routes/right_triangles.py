@@ -18,7 +18,7 @@ def _numbers(question: Question) -> list[int]:
     return [int(slots[f"number{n}"]) for n in range(1, 1 + sum("number" in s for s in slots))]
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _side(square: int) -> int:
     """The side of a square: odd numbers 1, 3, 5, ... taken away until nothing is left."""
     side, odd = 0, 1

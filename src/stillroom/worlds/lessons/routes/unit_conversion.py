@@ -27,7 +27,7 @@ def _written(value: Fraction, unit: str) -> str:
     return f"{value} {name}"
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=4_000)
 def _odd(text: str) -> str:
     """ "" or what is odd about how an amount is written."""
     found = _AMOUNT.fullmatch(text)
