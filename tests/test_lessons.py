@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, takewhile
 from pathlib import Path
 
@@ -339,6 +340,15 @@ def test_content_files_are_sound(concept):
             if text.startswith("`"):
                 assert formula.parse(text[1:-1]).x or formula.truth(text[1:-1]) is not False, text
             assert not text.isdigit() or variants in told.questions.values(), text
+
+
+def test_checks_may_run_in_any_thread(kept):
+    """In one process, jobs come on threads that change; a database may not mind."""
+    some = [one for one in kept if one[0]["concept"] in ("sql_queries", "knights_and_knaves")]
+    assert len(some) > 10
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as pool:
+            assert all(pool.map(lambda one: check(*one).ok, some))
 
 
 def test_a_heading_says_what_its_section_is():

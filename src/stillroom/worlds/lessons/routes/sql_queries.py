@@ -39,7 +39,10 @@ Schema = tuple[tuple[str, tuple[str, ...]], ...]
 @lru_cache(maxsize=64)
 def _database(schema: Schema) -> sqlite3.Connection:
     """A database with empty tables of these names and columns; it keeps its statements prepared."""
-    base = sqlite3.connect(":memory:", isolation_level=None, cached_statements=500)
+    # One check at a time uses it, though not always from the same thread.
+    base = sqlite3.connect(
+        ":memory:", isolation_level=None, cached_statements=500, check_same_thread=False
+    )
     for name, columns in schema:
         base.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
     return base
