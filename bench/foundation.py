@@ -3,8 +3,6 @@
 Each measurement runs in a process of its own; CPU-seconds are that process's.
 """
 
-import argparse
-import json
 import random
 import resource
 import shutil
@@ -16,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from figures import Figure, report
+from figures import Figure, apart, command_line
 
 BENCH = Path(__file__).parent
 BARE = ("power.sample=0", "audit.run=false")
@@ -152,26 +150,22 @@ PARTS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def apart(part: str, *arguments: Any) -> dict[str, Any]:
-    """A part's measurement in a process of its own."""
-    command = [sys.executable, __file__, "--part", part, json.dumps(arguments)]
-    print(f"{part} {arguments}", file=sys.stderr)
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
 def measure(quick: bool) -> list[Figure]:
     n = 400 if quick else 3000
-    mix = apart("cpu_of_run", "lessons", n, 2 if quick else 6)
-    linear = apart("cpu_of_run", "lessons", n // 2, 3, 'world.concepts=["linear_equations"]')
+    mix = apart(__file__, "cpu_of_run", "lessons", n, 2 if quick else 6)
+    linear = apart(
+        __file__, "cpu_of_run", "lessons", n // 2, 3, 'world.concepts=["linear_equations"]'
+    )
     spoils = 300 if quick else 5000
-    power = apart("power_of_lessons", spoils, spoils // 20)
+    power = apart(__file__, "power_of_lessons", spoils, spoils // 20)
     lessons = 500 if quick else 10_000
-    reader = apart("second_reader", lessons)
+    reader = apart(__file__, "second_reader", lessons)
     free, small, large = str(BENCH / "free_world.py"), 10_000, 50_000 if quick else 1_000_000
-    little, much = apart("cpu_of_run", free, small, 3), apart("cpu_of_run", free, large, 1)
-    began = apart("start")
+    little, much = (
+        apart(__file__, "cpu_of_run", free, small, 3),
+        apart(__file__, "cpu_of_run", free, large, 1),
+    )
+    began = apart(__file__, "start")
     own, core = power["own"], power["core"]
     rate = (large / much["cpu"]) / (small / little["cpu"])
     tried = lessons + reader["refused"]
@@ -202,17 +196,5 @@ def measure(quick: bool) -> list[Figure]:
     ]  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.part:
-        name, given = arguments.part
-        print(json.dumps(PARTS[name](*json.loads(given))))
-        return
-    report("foundation", arguments.quick, measure(arguments.quick))
-
-
 if __name__ == "__main__":
-    main()
+    command_line("foundation", __doc__, PARTS, measure)

@@ -3,9 +3,6 @@
 `--quick` ends in a minute. Each measurement runs in a process of its own.
 """
 
-import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -13,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import foundation
-from figures import Figure, report
+from figures import Figure, apart, command_line
 
 GRID = ("concept", "level", "audience", "style")
 FEW = 150  # lessons of a concept whose variety is measured
@@ -84,25 +81,16 @@ def page(count: int) -> dict[str, Any]:
 PARTS = {"variety": variety, "page": page}
 
 
-def apart(part: str, *arguments: Any) -> dict[str, Any]:
-    """A part's measurement in a process of its own."""
-    command = [sys.executable, __file__, "--part", part, json.dumps(arguments)]
-    print(f"{part} {arguments}", file=sys.stderr)
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
 def measure(quick: bool) -> list[Figure]:
     """All figures; the variety of every concept goes to stderr."""
     n = 400 if quick else 3000
-    speed = foundation.apart("cpu_of_run", "lessons", n, 2 if quick else 6)
+    speed = apart(foundation.__file__, "cpu_of_run", "lessons", n, 2 if quick else 6)
     spoils = 300 if quick else 5000
-    power = foundation.apart("power_of_lessons", spoils, spoils // 20)
-    read = foundation.apart("second_reader", 500 if quick else 10_000)
+    power = apart(foundation.__file__, "power_of_lessons", spoils, spoils // 20)
+    read = apart(foundation.__file__, "second_reader", 500 if quick else 10_000)
     many = 720 if quick else 21_600
-    texts = apart("variety", many, 15 if quick else FEW, 500 if quick else MANY)
-    seen = apart("page", 300 if quick else 3000)
+    texts = apart(__file__, "variety", many, 15 if quick else FEW, 500 if quick else MANY)
+    seen = apart(__file__, "page", 300 if quick else 3000)
     concepts = texts["concepts"]
     for name, one in sorted(concepts.items(), key=lambda item: item[1]["masked"]):
         print(
@@ -150,17 +138,5 @@ def measure(quick: bool) -> list[Figure]:
     ]  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.part:
-        name, given = arguments.part
-        print(json.dumps(PARTS[name](*json.loads(given))))
-        return
-    report("lessons", arguments.quick, measure(arguments.quick))
-
-
 if __name__ == "__main__":
-    main()
+    command_line("lessons", __doc__, PARTS, measure)

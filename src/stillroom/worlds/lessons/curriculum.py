@@ -84,9 +84,3 @@ def concept_of(title: str) -> str:
 @cache
 def _titles() -> dict[str, str]:
     return {title: name for name, found in _OURS.items() for title in found.titles}
-
-
-@cache
-def depth(concept: str) -> int:
-    """How many concepts stand before this one on the longest way to it."""
-    return 1 + max((depth(before) for before in entry(concept).needs), default=-1)

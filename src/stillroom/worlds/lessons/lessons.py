@@ -123,9 +123,7 @@ class Lessons(World):
         """How varied the texts are, by a sample of each concept, and how evenly they are spread."""
         from stillroom import prose
 
-        rows = (
-            (planning.tags(record.task), record.data["text"]) for g in generations for record in g
-        )
+        rows = ((record.tags, record.data["text"]) for g in generations for record in g)
         return prose.audit(rows, all_names(), sample=40, looked_at=2000)
 
     def spoil(self, data: Data, rng: np.random.Generator) -> tuple[str, Data]:

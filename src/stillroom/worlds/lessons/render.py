@@ -81,6 +81,7 @@ def lesson(
     asked = [_question(content, block, scope) for block in (worked, *exercises)]
     told = content.mistakes[slip.name]
     kind, slots = worked.solution.proof
+    known = _known(worked.solution.steps)
     whole = asked[0]
     whole.slots |= slots | {
         "answer": worked.solution.answer,
@@ -89,7 +90,7 @@ def lesson(
     }
     whole.phrases |= {"slip": told.do, "slip_why": told.why, "prove": content.proofs[kind]}
     whole.items = {
-        "item": _told(content, worked.solution.steps, scope),
+        "item": _told(content, worked.solution.steps, known, scope),
         "exercise": asked[1:],
         "solution": [
             _short(block.solution.steps, scope, {"answer": block.solution.answer})
@@ -111,10 +112,8 @@ def lesson(
         "worked": {
             "question": join(asked[0].said),
             "steps": [
-                {"rule": "" if known else step.rule, "before": before, "after": after}
-                for step, known in zip(
-                    worked.solution.steps, _known(worked.solution.steps), strict=True
-                )
+                {"rule": "" if again else step.rule, "before": before, "after": after}
+                for step, again in zip(worked.solution.steps, known, strict=True)
                 for before, after in [sides(step)]
             ],
             "answer": worked.solution.answer,
@@ -150,15 +149,15 @@ def _question(content: Content, block: Block, scope: Any) -> Scope:
     return scope(block.slots, ask=found, question=_REQUEST)  # type: ignore[no-any-return]
 
 
-def _told(content: Content, steps: list[Step], scope: Any) -> list[Scope]:
+def _told(content: Content, steps: list[Step], known: list[bool], scope: Any) -> list[Scope]:
     """The items of a worked example: a rule is told in full where it comes up first.
 
     Steps that need no new rule follow in one item, without the words that were said already.
     """
     items: list[Scope] = []
-    for known, row in groupby(zip(steps, _known(steps), strict=True), key=lambda one: one[1]):
+    for again, row in groupby(zip(steps, known, strict=True), key=lambda one: one[1]):
         some = [step for step, _ in row]
-        if known:
+        if again:
             items.append(_short(some, scope, {}))
             items[-1].phrases["item"] = _AGAIN
         else:
