@@ -25,6 +25,9 @@ class Folder(click.ParamType):  # type: ignore[type-arg]
 
 FOLDER = Folder()
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+UNSAFE = click.option(
+    "--unsafe", is_flag=True, help="Run model-written code even without a sandbox."
+)
 TRUST = click.option(
     "--trust-code", is_flag=True, help="Run a world's code that is not Stillroom's own."
 )
@@ -45,7 +48,20 @@ def cli() -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any recipe key.")
 @click.option("--preview", type=click.IntRange(1), help="Only show so many records; keep nothing.")
 @click.option("--repair", is_flag=True, help="Make damaged shards anew.")
-def run(what: str, preview: int | None, out: "Path | None", **given: Any) -> None:
+@click.option("--teacher", metavar="URL", help="A model's server, or a folder with a model.")
+@click.option("--model", help="The model's name on that server.")
+@click.option("--yes", is_flag=True, help="Don't ask before a model is asked.")
+@UNSAFE
+def run(
+    what: str,
+    preview: int | None,
+    out: "Path | None",
+    teacher: str | None,
+    model: str | None,
+    yes: bool,
+    unsafe: bool,
+    **given: Any,
+) -> None:
     """Run a RECIPE.toml or a world (a name, FILE.py, package.module:Class), or go on with it."""
     import tempfile
     from pathlib import Path
@@ -53,7 +69,9 @@ def run(what: str, preview: int | None, out: "Path | None", **given: Any) -> Non
     from stillroom.pipeline import run as run_it
     from stillroom.view.terminal import Progress, outcome
 
-    with tempfile.TemporaryDirectory() as folder, Progress() as progress:
+    _allow(unsafe)
+    given["settings"] = (*_teacher(teacher, model), *given["settings"])
+    with tempfile.TemporaryDirectory() as folder, Progress(yes) as progress:
         if preview:
             out, given["count"] = Path(folder) / "preview", preview
             given["settings"] = (*given["settings"], "power.sample=0", "audit.run=false")
@@ -66,14 +84,16 @@ def run(what: str, preview: int | None, out: "Path | None", **given: Any) -> Non
 @click.argument("file", type=FOLDER)
 @click.option("--as", "world", required=True, metavar="WORLD", help="Whose checks to run.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A field of the world.")
+@UNSAFE
 @AS_JSON
-def check(file: "Path", world: str, settings: tuple[str, ...], as_json: bool) -> None:
+def check(file: "Path", world: str, settings: tuple[str, ...], unsafe: bool, as_json: bool) -> None:
     """Run a world's checks on data made elsewhere: JSON lines (chat or text) or Parquet."""
     from dataclasses import asdict
 
     from stillroom.stages.adopt import check as check_it
     from stillroom.view.terminal import foreign
 
+    _allow(unsafe)
     report = check_it(file, world, settings=settings)
     _say(asdict(report) | {"ok": report.ok}, as_json, lambda: foreign(report))
     sys.exit(0 if report.ok else SAID_NO)
@@ -82,13 +102,20 @@ def check(file: "Path", world: str, settings: tuple[str, ...], as_json: bool) ->
 @cli.command()
 @click.argument("run_folder", metavar="RUN", type=FOLDER)
 @click.argument("record", required=False)
+@click.option("--costs", is_flag=True, help="What the answers of models took.")
 @TRUST
 @AS_JSON
-def show(run_folder: "Path", record: str | None, trust_code: bool, as_json: bool) -> None:
+def show(
+    run_folder: "Path", record: str | None, costs: bool, trust_code: bool, as_json: bool
+) -> None:
     """Show a run in numbers and sentences, or one RECORD of it by its id or the id's beginning."""
     from stillroom.dataset import as_row
     from stillroom.view import summary, terminal
 
+    if costs:
+        spent = summary.costs(run_folder)
+        _say(spent, as_json, lambda: terminal.costs_words(spent))
+        return
     if record is None:
         one = summary.summary(run_folder)
         _say(one, as_json, lambda: "\n".join([*summary.sentences(one), f"Root {one['root']}."]))
@@ -115,14 +142,16 @@ def view(run_folder: "Path", trust_code: bool) -> None:
 @click.option("--replay", type=click.IntRange(0), default=0, help="Remake N tasks and compare.")
 @click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
 @TRUST
+@UNSAFE
 @AS_JSON
-def verify(run_folder: "Path", as_json: bool, **given: Any) -> None:
+def verify(run_folder: "Path", unsafe: bool, as_json: bool, **given: Any) -> None:
     """Re-check a run from disk: hashes, order, counts, root, and every verdict."""
     from dataclasses import asdict
 
     from stillroom.stages.verify import verify as verify_it
     from stillroom.view.terminal import verified
 
+    _allow(unsafe)
     report = verify_it(run_folder, **given)
     _say(asdict(report) | {"ok": report.ok}, as_json, lambda: verified(report))
     sys.exit(0 if report.ok else SAID_NO)
@@ -181,6 +210,23 @@ def demo(out: "Path", workers: int | None) -> None:
                             watch=progress.watch)  # fmt: skip
         click.echo(outcome(result.folder, 3))
         click.echo(f"page: {write_page(result.folder, world_of(result.folder, False))}\n")
+
+
+def _teacher(place: str | None, model: str | None) -> tuple[str, ...]:
+    """--teacher and --model as settings of the recipe."""
+    import json
+
+    kind = "url" if place is None or "://" in place else "folder"
+    given = {kind: place, "model": model}
+    return tuple(f"teacher.{key}={json.dumps(v)}" for key, v in given.items() if v is not None)
+
+
+def _allow(unsafe: bool) -> None:
+    """For this process and its workers alone: no run and no recipe can grant it."""
+    import os
+
+    if unsafe:
+        os.environ["STILLROOM_UNSAFE"] = "1"
 
 
 def _recipes() -> "Path":

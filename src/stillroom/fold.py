@@ -5,7 +5,6 @@ worker; for a world whose `make` is async the parent makes, and `check_shard` do
 Everything is decided in plan order, so the result is the same for any number of workers.
 """
 
-import inspect
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
@@ -19,6 +18,7 @@ from stillroom import shard as shards
 from stillroom.drafts import send
 from stillroom.engines.local import Job, Local, in_order
 from stillroom.errors import Stopped, UserError
+from stillroom.estimate import Estimate
 from stillroom.ledger import Ledger
 from stillroom.parts import Shard, tally
 from stillroom.record import task_json
@@ -33,6 +33,8 @@ class Watch:
 
     progress: Callable[[int, dict[str, int]], None] = lambda generation, numbers: None
     say: Callable[[str], None] = lambda line: None
+    before: Callable[[Estimate], None] = lambda estimate: None
+    """Told what a server will be asked, before it is; raises to call it off."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,9 @@ async def _generation(
         """Open no more than workers or requests need, nor than `count` can still use."""
         size = type(plan.world).shard
         most = engine.workers + 1 if engine.workers else 1
-        if ledger is not None:
-            most += max(1, 256 // size)
+        if plan.teacher is not None:
+            # Twice what may be on the way, so that the last tasks of a shard keep nobody waiting.
+            most += max(1, 2 * getattr(plan.teacher, "in_flight", 64) // size)
         short = plan.count - sum(s.kept for s in done) - open_ * size
         return open_ < most and (short > 0 or open_ == 0)
 
@@ -221,7 +224,7 @@ async def _work(
     plan: Plan, run: Run, engine: Local, ledger: Ledger | None, function: str, job: Job
 ) -> Any:
     """Call the function for a shard; what an async `make` drafts is made here first."""
-    if not inspect.iscoroutinefunction(plan.world.make):
+    if not shards.in_parent(plan.world, job["model"]):
         return await engine.call(function, job)
     scratch = run.private / "scratch"
     scratch.mkdir(exist_ok=True)

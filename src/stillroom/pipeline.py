@@ -13,11 +13,17 @@ from stillroom.dataset import Dataset
 from stillroom.dataset import open as open_dataset
 from stillroom.engines.local import Local, WorkerBug
 from stillroom.errors import Stopped, UserError
+from stillroom.estimate import estimate
 from stillroom.fold import Watch
-from stillroom.ledger import named
+from stillroom.ledger import bring_ledger, named, recorded
 from stillroom.recipe import Recipe
 from stillroom.repair import set_damaged_aside
 from stillroom.store import Run
+from stillroom.teachers import open_teacher
+from stillroom.teachers.endpoint import Endpoint
+from stillroom.teachers.probe import probe
+from stillroom.teachers.probe import words as probe_words
+from stillroom.teachers.settings import Settings
 from stillroom.world import Teacher, World
 
 
@@ -70,6 +76,8 @@ def run(
     watch = watch or Watch()
     raw, where, folder = _raw(what)
     recipe.assign(raw, tuple(settings))
+    if teacher is not None or "teacher" in raw:
+        _taught(raw)
     given = {"count": count, "seed": seed}
     raw |= {key: value for key, value in given.items() if value is not None}
     if workers is not None and isinstance(raw.setdefault("make", {}), dict):
@@ -84,9 +92,19 @@ def run(
         settled, spec, world = recipe.settle(raw, where, folder)
     if teacher is not None:
         named(teacher)
+    elif settled.teacher is not None:
+        teacher = open_teacher(settled.teacher)
     target = Path(out) if out is not None else Path("runs") / settled.name
     with Run(target) as opened:
         return asyncio.run(_run(opened, settled, spec, world, teacher, repair, watch))
+
+
+def _taught(raw: dict[str, Any]) -> None:
+    """With a teacher, a world of ours may have another that is written by it."""
+    world = raw.get("world")
+    if isinstance(world, dict) and world.get("use") in worlds.TAUGHT:
+        world["use"] = worlds.TAUGHT[world["use"]]
+        raw["name"] = f"{raw['name']}-by-model"
 
 
 def _raw(what: str | Path | World) -> tuple[dict[str, Any], str, Path]:
@@ -140,6 +158,8 @@ async def _run(
         )
     elif whole is not None and _complete(run, whole, plan):
         return result(run.folder)
+    if settled.teacher is not None:
+        await _prepare(run, settled.teacher, teacher, plan, watch)
     run.event("begin", workers=workers, count=settled.count)
     began = time.monotonic()
     try:
@@ -158,6 +178,9 @@ async def _run(
         if not isinstance(bug, (UserError, OSError)):
             bug.add_note(f"traceback: {_keep_traceback(run, bug)}")
         raise
+    finally:
+        if teacher is not None:
+            await _let_go(teacher)
     if repair and whole is not None and whole["root"] != made["root"]:
         raise Stopped(
             "the repaired run has another root than before",
@@ -167,6 +190,33 @@ async def _run(
     files.write_json(run.folder / "audit.json", files.seal(audit))
     run.event("done", root=made["root"], seconds=round(time.monotonic() - began, 3))
     return result(run.folder)
+
+
+async def _prepare(
+    run: Run, settings: Settings, teacher: Any, plan: fold.Plan, watch: Watch
+) -> None:
+    """Before a teacher is asked: what is paid already, what more it will take, what it honours."""
+    ledger = run.folder / "ledger.sqlite"
+    begun = ledger.exists()
+    if settings.ledger:
+        bring_ledger(ledger, Path(settings.ledger))
+    paid = recorded(ledger)
+    if not isinstance(teacher, Endpoint):
+        return
+    for one in paid:
+        teacher.budget.paid(one.prompt_tokens + one.completion_tokens, one.cost)
+    answers = sum(one.answers for one in paid)
+    watch.before(await estimate(plan.world, settings, plan.count, plan.seed, answers))
+    if not begun:
+        honours = await probe(teacher)
+        run.event("teacher", model=teacher.model, url=settings.url, honours=honours)
+        watch.say(probe_words(honours))
+
+
+async def _let_go(teacher: Any) -> None:
+    """Close a teacher's connections; one without any has no `close`."""
+    if hasattr(teacher, "close"):
+        await teacher.close()
 
 
 def _keep_traceback(run: Run, bug: Exception) -> Path:

@@ -5,13 +5,14 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
 from stillroom import worlds
 from stillroom.errors import UserError
 from stillroom.record import FORMAT
+from stillroom.teachers.settings import Settings
 from stillroom.world import World
 
 
@@ -43,6 +44,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     make: Make = Make()
     power: Power = Power()
     audit: Audit = Audit()
+    teacher: Settings | None = None
 
     def toml(self) -> str:
         """The recipe as TOML, every default spelled out."""
@@ -126,7 +128,7 @@ def _mistakes(error: ValidationError, model: type[BaseModel], prefix: str) -> li
     lines = []
     for item in error.errors(include_url=False):
         key = prefix + ".".join(str(part) for part in item["loc"])
-        written = f"{item['input']!r:.60}"
+        written = _shown(item["loc"], item["input"])
         if item["type"] == "extra_forbidden":
             allowed = _keys(model, item["loc"][:-1])
             near = difflib.get_close_matches(str(item["loc"][-1]), allowed, 1)
@@ -142,12 +144,21 @@ def _mistakes(error: ValidationError, model: type[BaseModel], prefix: str) -> li
     return lines
 
 
+def _shown(path: tuple[int | str, ...], value: Any) -> str:
+    """What was written there; of a teacher's table no text, as it might be a key."""
+    if path and path[0] == "teacher" and not isinstance(value, (int, float)):
+        return "(not shown)"
+    return f"{value!r:.60}"
+
+
 def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The field names allowed where the path leads."""
     inner: Any = model
     for part in path:
         field = inner.model_fields.get(part)
         inner = field.annotation if field else None
+        kinds = [kind for kind in get_args(inner) if kind is not type(None)]
+        inner = kinds[0] if len(kinds) == 1 else inner  # of `Settings | None`
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []
     return list(inner.model_fields)

@@ -5,6 +5,7 @@ A task that raises costs itself only: it becomes a failed record with the except
 
 import asyncio
 import gc
+import inspect
 import shutil
 import tempfile
 from collections.abc import Awaitable, Iterable
@@ -167,6 +168,11 @@ def make(world: World, m: Making, tasks: list[Given], failures: Failures) -> lis
     return made
 
 
+def in_parent(world: World, model: str) -> bool:
+    """Whether the parent makes the drafts: where they are waited for, or a teacher is asked."""
+    return bool(model) or inspect.iscoroutinefunction(world.make)
+
+
 async def make_async(
     world: World, m: Making, ledger: Ledger | None, teacher: Teacher | None
 ) -> list[Made]:
@@ -192,11 +198,18 @@ async def make_async(
 
     try:
         tasks = enumerate(given(world, m))
-        groups = await asyncio.gather(*(one(place, task) for place, task in tasks))
+        # All come to their end, also when one stops the run: what was asked is paid for.
+        work = (one(place, task) for place, task in tasks)
+        groups = await asyncio.gather(*work, return_exceptions=True)
     finally:
         for folder in temporary:
             shutil.rmtree(folder, ignore_errors=True)
-    return [made for group in groups for made in group]
+    made: list[Made] = []
+    for group in groups:
+        if isinstance(group, BaseException):
+            raise group
+        made += group
+    return made
 
 
 def settle(

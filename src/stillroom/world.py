@@ -113,8 +113,8 @@ class Teacher(Protocol):
 
     model: str
 
-    async def ask(self, messages: Sequence[Message], **params: Any) -> str | dict[str, Any]:
-        """Answer the chat: text, or {"text": str, "prompt_tokens": int, ...}."""
+    async def ask(self, messages: Sequence[Message], **params: Any) -> Any:
+        """Answer the chat: text, {"text": str, "prompt_tokens": int, ...}, or an answer.Reply."""
 
 
 class Context:

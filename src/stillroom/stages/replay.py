@@ -1,7 +1,6 @@
 """Remake tasks of a finished run and compare: possible on the same CPU class and versions only."""
 
 import asyncio
-import inspect
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def remake(
 
 
 def _make(world: World, m: Making, tasks: list[Given]) -> list[Made]:
-    if not inspect.iscoroutinefunction(world.make):
+    if not shard.in_parent(world, m.model):
         return shard.make(world, m, tasks, Failures(world, Path(m.run), ""))
     ledger = Ledger(Path(m.run) / "ledger.sqlite", read_only=True) if m.model else None
     return asyncio.run(shard.make_async(world, m, ledger, None))

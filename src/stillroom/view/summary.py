@@ -9,6 +9,7 @@ from typing import Any
 from stillroom import dataset, files, store
 from stillroom.dataset import as_row
 from stillroom.errors import UserError
+from stillroom.ledger import recorded
 from stillroom.record import Record
 from stillroom.view.slices import AXIS, VALUES
 
@@ -41,6 +42,16 @@ def summary(run: Path) -> dict[str, Any]:
         "power": audit.get("power", {}),
         "findings": audit.get("findings", []),
     }
+
+
+def costs(run: Path) -> dict[str, Any]:
+    """What the answers in a run's ledger took, model by model; plain JSON."""
+    if not store.is_run(run):
+        raise UserError("no run is there", run, "give the folder of a run")
+    paid = [one._asdict() for one in recorded(run / "ledger.sqlite")]
+    sums = ("answers", "prompt_tokens", "completion_tokens", "cost")
+    total = {name: sum(one[name] for one in paid) for name in sums}
+    return {"run": str(run), "models": paid, **total}
 
 
 def power_words(power: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from stillroom import files, worlds
+from stillroom.errors import UserError
+from stillroom.estimate import Estimate
 from stillroom.fold import Watch
 from stillroom.record import Record
 from stillroom.stages import adopt, verify
@@ -19,8 +21,9 @@ BRIEF = 1400  # characters of a record that are shown after a run
 class Progress:
     """A bar on a terminal, plain lines elsewhere; both on stderr."""
 
-    def __init__(self) -> None:
-        self.watch = Watch(progress=self._progress, say=self._say)
+    def __init__(self, yes: bool = False) -> None:
+        self.watch = Watch(progress=self._progress, say=self._say, before=self._before)
+        self._yes = yes
         self._status: Any = None
         self._last, self._shards = 0.0, 0
 
@@ -52,6 +55,22 @@ class Progress:
         elif time.monotonic() - self._last > 2:
             self._last = time.monotonic()
             self._say(line)
+
+    def _before(self, estimate: Estimate) -> None:
+        """Tell what a model will be asked; go on when that is wanted."""
+        self.close()
+        self._say(estimate.words)
+        if self._yes:
+            return
+        if not sys.stdin.isatty():
+            raise UserError(
+                "nobody is there to say yes to asking a model",
+                estimate.url,
+                "add --yes when the numbers above are all right",
+            )
+        import click
+
+        click.confirm("Go on?", abort=True, err=True)
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -110,6 +129,17 @@ def verified(report: verify.Report) -> str:
     return "\n".join([*lines, f"Root {report.root or 'unknown'}."])
 
 
+def costs_words(spent: dict[str, Any]) -> str:
+    """What models were paid for, a line each."""
+    if not spent["models"]:
+        return "No model was asked."
+    return "\n".join(
+        f"{one['model']}: {one['answers']:,} answers, {one['prompt_tokens']:,} tokens of prompts, "
+        f"{one['completion_tokens']:,} of answers, money {one['cost']:.4f}"
+        for one in spent["models"]
+    )
+
+
 def foreign(report: adopt.Report) -> str:
     """The report of `check FILE` in words."""
     lines = [f"row {f['row']}: {f['check']}: {f['detail']}" for f in report.failures]
@@ -126,7 +156,6 @@ def known_worlds() -> list[dict[str, Any]]:
     """Every world of ours: name, version, what it needs, and its checker's power, measured now."""
     import tempfile
 
-    from stillroom.errors import UserError
     from stillroom.pipeline import run
 
     found = []

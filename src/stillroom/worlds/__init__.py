@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from stillroom.world import World
 
 # name: (module, class, the extra that brings what it needs, or "" for the core)
-OURS = {"lessons": ("stillroom.worlds.lessons", "Lessons", "")}
+OURS = {
+    "lessons": ("stillroom.worlds.lessons", "Lessons", ""),
+    "written": ("stillroom.worlds.lessons.written", "Written", ""),
+}
+TAUGHT = {"lessons": "written"}  # with a teacher, which world stands in for one of ours
 
 _LOADING = "STILLROOM_LOADING"  # set while a user's file is imported: it must not start a run
 

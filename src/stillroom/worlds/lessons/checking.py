@@ -58,8 +58,8 @@ def check(task: Task, data: Data) -> Verdict:
         "steps": lambda: _steps(told, pairs, lesson),
         "answers": lambda: _answers(told, pairs, lesson.proof),
         "mistake": lambda: _mistake(told, pairs, data["mistake"]),
-        "level": lambda: _level(told, data["level"], pairs),
-        "split": lambda: _split(told, task, pairs),
+        "level": lambda: in_level(told, data["level"], pairs),
+        "split": lambda: in_split(told, task, pairs),
     }
     checks = [Check("parses", True), *(_run(name, look) for name, look in looks.items())]
     return Verdict(tuple(checks), score(data, [block["question"] for _, block in blocks]))
@@ -228,7 +228,7 @@ def _mistake(told: Content, pairs: Pairs, mistake: dict[str, str]) -> None:
         raise _Fault(f"{name!r} gives {computed}, and not {wrong}")
 
 
-def _level(told: Content, level: int, pairs: Pairs) -> None:
+def in_level(told: Content, level: int, pairs: Pairs) -> None:
     if not 1 <= level <= len(told.levels):
         raise _Fault(f"there is no level {level}")
     limits = told.levels[level - 1]
@@ -241,7 +241,7 @@ def _level(told: Content, level: int, pairs: Pairs) -> None:
                     raise _Fault(f"{where}: {name} is {one}; level {level} has {allowed}")
 
 
-def _split(told: Content, task: Task, pairs: Pairs) -> None:
+def in_split(told: Content, task: Task, pairs: Pairs) -> None:
     wanted = task.get("split")
     if task.get("level") in BEYOND:
         if wanted != "test":

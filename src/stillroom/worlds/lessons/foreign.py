@@ -4,12 +4,12 @@ Only what is plainly arithmetic is judged: two numbers, or sums and products of 
 relation between them. When in doubt a line is left out; a false alarm is worse than a gap.
 """
 
-import json
 import re
 from decimal import Decimal
 from typing import Any
 
 from stillroom.world import Check, Data, Task, Verdict
+from stillroom.worlds.lessons.adoption import recorded
 from stillroom.worlds.lessons.curriculum import concept_of
 from stillroom.worlds.lessons.formula import Unreadable, truth, value
 from stillroom.worlds.lessons.meaning import Lesson
@@ -21,8 +21,7 @@ def adopt(row: dict[str, Any]) -> tuple[Task, Data]:
     """A row of our own export, a chat, a text, or a prompt with its completion."""
     task = row.get("task")
     if isinstance(task, dict) and isinstance(row.get("data"), dict):
-        # A record on disk keeps its task as {"id": ..., "json": ...}.
-        return json.loads(task["json"]) if "json" in task else task, row["data"]
+        return recorded(row)
     text = _text(row)
     title = text.strip().split("\n", 1)[0].removeprefix("# ")
     if concept_of(title):

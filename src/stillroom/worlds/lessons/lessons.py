@@ -16,6 +16,7 @@ from stillroom.worlds.lessons import checking, foreign, making, planning, readin
 from stillroom.worlds.lessons.content import CONCEPTS, content, take_in
 from stillroom.worlds.lessons.formula import Unreadable, parse
 from stillroom.worlds.lessons.locales import all_names
+from stillroom.worlds.lessons.markup import page
 from stillroom.worlds.lessons.symbols import AUDIENCES
 
 _SHORT = [("before", pa.string()), ("after", pa.string())]
@@ -150,7 +151,7 @@ class Lessons(World):
                 {"role": "user", "content": _request(data)},
                 {"role": "assistant", "content": text},
             ),
-            html=lambda: _page(text),
+            html=lambda: page(text),
             tags=planning.tags(record.task) | {"mistake": data["mistake"]["name"]} | classes,
             features={"words": float(len(text.split())), "equations": float(statements)},
         )
@@ -169,35 +170,3 @@ def _request(data: Data) -> str:
         f"common mistake, and give {count} exercises with solutions. "
         "Put every formula between backticks."
     )
-
-
-def _page(text: str) -> str:
-    """The lesson as simple HTML; everything from the text is escaped."""
-    out = []
-    for part in html.escape(text.strip(), quote=False).split("\n\n"):
-        if part.startswith("## "):
-            out.append(f"<h3>{part[3:]}</h3>")
-        elif part.startswith("# "):
-            out.append(f"<h2>{part[2:]}</h2>")
-        elif part.startswith("1. "):
-            items = "".join(f"<li>{line.partition('. ')[2]}</li>" for line in part.split("\n"))
-            out.append(f"<ol>{items}</ol>")
-        else:
-            out.append(f"<p>{part}</p>")
-    return _inline("\n".join(out))
-
-
-def _inline(text: str) -> str:
-    """`formula`, **strong** and *emphasis*; what stands in a formula is left alone."""
-    pieces = text.split("`")
-    for n, piece in enumerate(pieces):
-        if n % 2:
-            pieces[n] = f"<code>{piece}</code>"
-            continue
-        for mark, tag in (("**", "strong"), ("*", "em")):
-            inner = piece.split(mark)
-            piece = "".join(
-                f"<{tag}>{part}</{tag}>" if i % 2 else part for i, part in enumerate(inner)
-            )
-        pieces[n] = piece
-    return "".join(pieces)

@@ -59,6 +59,13 @@ def lesson(whole: Found, body: str, given: list[Token], locale: Locale, head: Da
     )
 
 
+def asked(found: Found, body: str, given: list[Token], locale: Locale, concept: str) -> Question:
+    """The one question in a parsed symbol."""
+    one = next(_all(found, "question"))
+    slots = _Reader(body, given, locale, content(concept).words).plain(one.slots)
+    return Question(one_label(one.slots, "ask", "asked"), slots)
+
+
 class _Reader(NamedTuple):
     """The text and the country it is written for."""
 

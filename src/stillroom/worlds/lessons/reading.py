@@ -7,8 +7,9 @@ from stillroom.world import Data, Task
 from stillroom.worlds.lessons import curriculum
 from stillroom.worlds.lessons.content import common, content
 from stillroom.worlds.lessons.locales import locales
-from stillroom.worlds.lessons.meaning import Lesson, lesson, one_label
+from stillroom.worlds.lessons.meaning import Lesson, asked, lesson, one_label
 from stillroom.worlds.lessons.parsing import Found, Grammar, Index, Token, first_words, tokens
+from stillroom.worlds.lessons.routes import Question
 from stillroom.worlds.lessons.symbols import (
     AUDIENCES,
     MOVES,
@@ -56,6 +57,18 @@ def spans(text: str) -> list[tuple[str, int, int]]:
 
     visit(_whole(_head(text), given))
     return found
+
+
+def read_question(task: Task, text: str, exercise: bool) -> Question:
+    """What a question alone asks, in the words of a concept's grammar; ValueError if it has none.
+
+    An exercise may have a word before and after its question, a worked example has none.
+    """
+    body = f"1. {text}" if exercise else text
+    given = tokens(body)
+    grammar = _grammar(task["concept"], task["style"], task["audience"])
+    found = grammar.parse("exercise" if exercise else "question", given)
+    return asked(found, body, given, locales()[task["locale"]], task["concept"])
 
 
 def _head(text: str) -> Data:
