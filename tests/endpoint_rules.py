@@ -129,7 +129,7 @@ class Endpoint:
         self.by_status, self.by_fault = Counter[str](), Counter[str]()
         self.admitted, self.answered = Counter[bytes](), Counter[bytes]()
         self.prefix: str | None = None
-        self.cpu = time.process_time()
+        self.cpu, self.began, self.ended = time.process_time(), 0.0, 0.0
 
     def statistics(self, full: bool) -> Json:
         """`answers` (body digest -> times answered in full) lists repeats only unless `full`."""
@@ -146,11 +146,24 @@ class Endpoint:
             "prefix_changes": self.prefix_changes,
             "abandoned": self.abandoned,
             "bugs": self.bugs,
+            "span_s": max(0.0, self.ended - self.began),  # first request to last answer
             "cpu_s": time.process_time() - self.cpu,
         }
 
-    def finished(self, reply: Reply) -> None:
-        """Count a reply that has left."""
+    def arrived(self) -> None:
+        """Count a request for a completion."""
+        self.began = self.began or time.monotonic()
+        self.requests += 1
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+
+    def left(self, reply: Reply | None) -> None:
+        """Count a reply that has left; None: the client went first."""
+        self.in_flight -= 1
+        if reply is None:
+            self.abandoned += 1
+            return
+        self.ended = time.monotonic()
         dropped = reply.kind == "drop"
         self.by_status["dropped" if dropped else str(reply.status)] += 1
         if reply.digest:
@@ -193,9 +206,9 @@ class Endpoint:
         try:
             body = orjson.loads(payload)
             prompt = prompt_text(body["messages"]) if chat else "".join(body["prompt"])
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            first = body["messages"][0].get("content") or "" if chat else prompt
+        except (ValueError, LookupError, TypeError, AttributeError) as problem:
             return error(400, f"We could not parse your request: {problem!r}.")
-        first = (body["messages"][0].get("content") or "") if chat else prompt
         prefix = str(first)[: options.prefix_chars]
         self.prefix_changes += self.prefix is not None and prefix != self.prefix
         self.prefix = prefix

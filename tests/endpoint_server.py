@@ -55,9 +55,7 @@ class Connection(asyncio.Protocol):
         endpoint = self.endpoint
         self.counted = path.endswith("/completions")
         if self.counted:
-            endpoint.requests += 1
-            endpoint.in_flight += 1
-            endpoint.peak = max(endpoint.peak, endpoint.in_flight)
+            endpoint.arrived()
         key = fields.get("authorization", "").removeprefix("Bearer ")
         reply = endpoint.reply(method, path, key, payload)
         if reply.kind == "hang":
@@ -76,8 +74,7 @@ class Connection(asyncio.Protocol):
         dropped = reply.kind == "drop"
         self.transport.write(head + (reply.body[: len(reply.body) // 2] if dropped else reply.body))
         if self.counted:
-            self.endpoint.in_flight -= 1
-            self.endpoint.finished(reply)
+            self.endpoint.left(reply)
         self.busy = self.counted = False
         if dropped or self.closing:
             self.transport.close()
@@ -88,8 +85,7 @@ class Connection(asyncio.Protocol):
         if self.timer:
             self.timer.cancel()
         if self.counted:
-            self.endpoint.in_flight -= 1
-            self.endpoint.abandoned += 1
+            self.endpoint.left(None)
             self.counted = False
 
 
