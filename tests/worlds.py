@@ -166,3 +166,27 @@ def here(*words: object) -> tuple[int, str, str]:
         except SystemExit as end:
             code = int(end.code or 0)
     return code, out.getvalue(), err.getvalue()
+
+
+class Asked(World):
+    """What a teacher says to numbered questions, whatever it is."""
+
+    name = "asked"
+    schema = pa.struct({"question": pa.string(), "answer": pa.string()})
+    same: bool = False  # whether all tasks ask the same
+
+    def plan(self, generation: int) -> Iterator[Task]:
+        return ({"number": number} for number in count())
+
+    async def make(self, task: Task, ctx: Context) -> list[Data]:
+        assert ctx.teacher is not None
+        question = "What is there?" if self.same else f"What is number {task['number']}?"
+        answer = await ctx.teacher.ask([{"role": "user", "content": question}])
+        return [{"question": question, "answer": answer.text}]
+
+    def check(self, task: Task, data: Data, ctx: Context) -> Verdict:
+        asked = self.same or data["question"] == f"What is number {task['number']}?"
+        return Verdict((Check("asked", asked), Check("answered", data["answer"] != "")))
+
+    def show(self, record: Record) -> View:
+        return View(text=record.data["answer"])
