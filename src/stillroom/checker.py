@@ -55,6 +55,12 @@ class Checker:
             verdict = self._loop.run_until_complete(verdict)
         return _sound(verdict)
 
+    def close(self) -> None:
+        """Let go of the ledger, so that its owner can fold its files into one."""
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+
     def _teacher(self, task: str) -> TaskTeacher | None:
         if not self._model or not task:
             return None

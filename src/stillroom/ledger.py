@@ -8,7 +8,7 @@ tasks get answers of their own. Only raw answers are kept; reading is always don
 import asyncio
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -142,8 +142,10 @@ class Ledger:
         self._read.close()
         if self._write is not None:
             self._commit([row for row, _ in self._waiting])
-            self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._write.execute("PRAGMA journal_mode=DELETE")
+            # Where somebody still reads, the side files stay; they are as good.
+            with suppress(sqlite3.OperationalError):
+                self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._write.execute("PRAGMA journal_mode=DELETE")
             self._write.close()
 
 

@@ -11,6 +11,7 @@ import copy
 import datetime
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import zip_longest
@@ -100,7 +101,8 @@ def measure_run(job: Job) -> dict[str, Any]:
     world = world_of(job["spec"], job["config"])
     run = Path(job["run"])
     records = sample(dataset.open(run), job["sample"])
-    return measure(world, records, Checker(world, run, job["model"]))
+    with closing(Checker(world, run, job["model"])) as check:
+        return measure(world, records, check)
 
 
 def sample(records: dataset.Dataset, wanted: int) -> list[Record]:

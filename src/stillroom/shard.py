@@ -266,6 +266,7 @@ def settle(
                 record = record._replace(verdict=_failed(failures.note("show", wrong)))
                 shared.pop(id(one.data))
         records.append(record)
+    check.close()
     return records
 
 

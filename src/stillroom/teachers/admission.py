@@ -11,7 +11,7 @@ import heapq
 import time
 from itertools import count
 
-START = 8  # requests in flight at first
+START = 32  # requests in flight at first
 CUT = 0.7  # of the limit is left after a refusal
 WINDOW = 0.5  # seconds over which refusals are counted
 MOST_REFUSED = 0.03  # share of refusals that is borne

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import aiohttp
 
 ATTEMPTS = 5
-LONGEST_WAIT = 60.0  # seconds, of our own back-off
+LONGEST_WAIT = 60.0  # seconds, of our own back-off after a fault
+BUSY_WAIT = 2.0  # and after a refusal that names no time
 
 
 class NoAnswer(RuntimeError):
@@ -111,8 +112,8 @@ class Endpoint:
         """Ask until there is an answer, or none is to be had."""
         attempts, refusals, why = 0, 0, ""
         while attempts < ATTEMPTS:
-            self.budget.check()
-            await self._mine().enter(prompt, tokens)
+            self._settle_in()
+            await self.admission.enter(prompt, tokens)
             raw, said = await self._once(body)
             match said:
                 case Answer():
@@ -127,7 +128,9 @@ class Endpoint:
                     raise NoAnswer(why)
                 case Busy(after):
                     refusals += 1
-                    await asyncio.sleep(_pause(refusals) if after is None else _late(after))
+                    # How fast to ask is Admission's affair; the refused one steps back a little.
+                    pause = min(BUSY_WAIT, _pause(refusals)) if after is None else _late(after)
+                    await asyncio.sleep(pause)
                 case Faulty(why, after):
                     attempts += 1
                     self._no_server_yet(why)
@@ -148,6 +151,7 @@ class Endpoint:
 
         began = time.monotonic()
         try:
+            self.budget.check()
             status, headers, raw = await self._post(body)
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as wrong:
             self.admission.fail()
@@ -200,13 +204,12 @@ class Endpoint:
         self.admission.end(error)
         return error
 
-    def _mine(self) -> Admission:
+    def _settle_in(self) -> None:
         """Futures belong to one event loop: in a new one everything begins anew, but the budget."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._session, self._probing = loop, None, None
             self.admission = self._new_admission()
-        return self.admission
 
     def _new_admission(self) -> Admission:
         s = self.settings
@@ -215,6 +218,7 @@ class Endpoint:
     def _opened(self) -> "aiohttp.ClientSession":
         import aiohttp
 
+        self._settle_in()
         if self._session is None:
             headers = {"Content-Type": "application/json"}
             if self._key:

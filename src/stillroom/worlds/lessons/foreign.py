@@ -59,10 +59,13 @@ def _text(row: dict[str, Any]) -> str:
 
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
-_OPERAND = rf"-?\(?\s*-?[$€£]?{_NUMBER}\s?%?!?\s*\)?"
+_OPERAND = rf"-?\(?\s*-?[$€£]?{_NUMBER}(?:\s?%)?!?(?:\s*\))?"
 _SIGN = r"\s*(?:\+|-|−|–|×|\*\*|\*|÷|/|\^|·|(?<=[\s\d])x(?=[\s\d]))\s*"
 _GROUP = r"\(*\s*"
-_EXPRESSION = rf"{_GROUP}{_OPERAND}\)*(?:{_SIGN}{_GROUP}{_OPERAND}\)*)*"
+# Atomic: a bracket could belong to the group or to the operand, and trying both for each of n
+# operands would take 2^n steps.
+_ITEM = rf"(?>{_GROUP}{_OPERAND}\)*)"
+_EXPRESSION = rf"{_ITEM}(?:{_SIGN}{_ITEM})*"
 _STATEMENT = re.compile(
     # Nothing before or after that would make it a part of something longer: a variable, a name.
     rf"(?<![\w.,$€£+\-−–×*÷/^·=≈<>!%)(&\\\]}}\"'])(?<![+\-−–×*÷/^·=≈<>] )(?!(?<=[\w)] )-)"

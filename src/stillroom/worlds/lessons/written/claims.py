@@ -36,7 +36,9 @@ class Claim(NamedTuple):
 def claims(text: str) -> list[Claim]:
     """Every claim of the text that could be judged, in its order."""
     bare = FENCE.sub(lambda fence: "".join("\n" if c == "\n" else " " for c in fence[0]), text)
-    return sorted({*_statements(bare), *_formulas(bare), *_facts(bare)})
+    formulas, rest = _formulas(bare)
+    plain = _FORMULA.sub(lambda formula: " " * len(formula[0]), rest)
+    return sorted({*formulas, *_statements(rest), *_facts(plain)})
 
 
 def covered(text: str, spans: list[tuple[int, int]]) -> float:
@@ -54,18 +56,22 @@ def _statements(text: str) -> Iterator[Claim]:
         yield Claim(at, at + len(said), said, true)
 
 
-def _formulas(text: str) -> Iterator[Claim]:
-    """Statements between backticks, in the notation of the lessons; `a → b` counts as two."""
-    for found in _FORMULA.finditer(text):
-        for part in found[1].split(" → "):
-            try:
-                if not parse(part).relations or parse(part).x:
-                    continue
-                true = truth(part)
-            except (Unreadable, ArithmeticError):
-                continue
+def _formulas(text: str) -> tuple[list[Claim], str]:
+    """Statements between backticks in the notation of the lessons (`a → b` counts as two), and the
+    text without those that could be read.
+    """
+    found, rest = list[Claim](), text
+    for formula in _FORMULA.finditer(text):
+        try:
+            parts = [(part, parse(part)) for part in formula[1].split(" → ")]
+            judged = [(part, truth(part)) for part, one in parts if one.relations and not one.x]
+        except (Unreadable, ArithmeticError):
+            continue
+        rest = rest[: formula.start()] + " " * len(formula[0]) + rest[formula.end() :]
+        for part, true in judged:
             if true is not None:
-                yield Claim(found.start(1), found.end(1), part, true)
+                found.append(Claim(formula.start(1), formula.end(1), part, true))
+    return found, rest
 
 
 def _facts(text: str) -> Iterator[Claim]:
@@ -175,7 +181,8 @@ _FACTS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Judged]], ...] =
     ),
     (
         re.compile(
-            rf"{_DECIMAL} ({_UNIT})\b (?:is|are|equals|=) {_DECIMAL} ({_UNIT})\b(?! \w+ \d)"
+            rf"(?<![+\-×÷*/] ){_DECIMAL} ({_UNIT})\b (?:is|are|equals|=) {_DECIMAL} ({_UNIT})\b"
+            r"(?! [\w+\-×÷*/=]+ \d)"
         ),
         _unit,
     ),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from stillroom.world import Check, Data, Task, Verdict
 from stillroom.worlds.lessons import checking, reading
 from stillroom.worlds.lessons.content import content
+from stillroom.worlds.lessons.curriculum import entry
 from stillroom.worlds.lessons.routes import Question
 from stillroom.worlds.lessons.written import answers, code, form, reversal
 from stillroom.worlds.lessons.written.claims import claims, covered
@@ -105,6 +106,9 @@ def parts_of(found: form.Form) -> dict[str, Any]:
 def _as_planned(task: Task, data: Data, found: form.Form) -> Check:
     """The data say what the task and the text say."""
     wrong = [name for name in PLANNED if data[name] != task.get(name, "" if name != "level" else 0)]
+    concept = task.get("concept")
+    if data["subject"] != (entry(concept).subject if concept else ""):
+        wrong.append("subject")
     said = parts_of(found)
     plain = [{k: one[k] for k in ("question", "answer")} for one in data["exercises"]]
     if (data["title"], data["example"], plain) != tuple(said.values()):
