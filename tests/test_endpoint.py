@@ -243,9 +243,11 @@ def test_a_wrong_key_and_no_key_in_the_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEST_KEY", KEY)
-    with Server(latency_ms=1, key="another") as server:
-        with pytest.raises(UserError, match="refuses the key") as found:
-            one(endpoint(server.url, key="TEST_KEY"), tmp_path)
+    with (
+        Server(latency_ms=1, key="another") as server,
+        pytest.raises(UserError, match="refuses the key") as found,
+    ):
+        one(endpoint(server.url, key="TEST_KEY"), tmp_path)
     assert KEY not in str(found.value)
     assert server.url in str(found.value)
     monkeypatch.delenv("TEST_KEY")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from stillroom.stages.adopt import check
     from stillroom.stages.export import export
     from stillroom.stages.verify import verify
+    from stillroom.teachers.asking import Teacher
     from stillroom.testing import check_world
     from stillroom.world import (
         Check,
@@ -44,6 +45,7 @@ _HOMES = {
     "check": "stages.adopt",
     "export": "stages.export",
     "check_world": "testing",
+    "Teacher": "teachers.asking",
     "UserError": "errors",
 }
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Finding",
     "Record",
     "Task",
+    "Teacher",
     "UserError",
     "Verdict",
     "View",

@@ -184,7 +184,9 @@ class Pace:
     def _look(self, now: float) -> None:
         self._since = self._since or now
         span, seen = now - self._since, self._served + self._refused
-        if span < WINDOW or seen < 10:
+        # A server that turns most away is not asked for the rest of a window.
+        flood = span >= WINDOW / 5 and self._refused > max(10, self._served)
+        if (span < WINDOW and not flood) or seen < 10:
             return
         share = self._refused / seen
         if share > MOST_REFUSED:
