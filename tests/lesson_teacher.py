@@ -43,11 +43,18 @@ class LessonTeacher:
         self.wrong, self.revisions, self.slips = wrong, revisions, slips
         self.truth: dict[str, str] = {}
         self._lessons: dict[str, tuple[Task, dict[str, Any]]] = {}
+        self._questions: dict[str, str] = {}
         prefix = task_prefix(world, seed)
         for index, task in enumerate(islice(world.plan(0), tasks)):
             tid = task_id(prefix, 0, index, task_json(task).encode())
             lesson = making.make(task, stream(tid))
-            self._lessons[_flat(lesson["worked"]["question"])] = (task, lesson)
+            question = _flat(lesson["worked"]["question"])
+            self._lessons[question] = (task, lesson)
+            self._questions[task_json(task)] = question
+
+    def slip(self, task: str) -> str:
+        """What is wrong with the draft of a task (as JSON); "" for nothing."""
+        return self.truth[self._questions[task]]
 
     async def ask(self, messages: Sequence[Message], **params: Any) -> dict[str, Any]:
         return {"text": self.answer(messages), "prompt_tokens": 100, "completion_tokens": 300}
