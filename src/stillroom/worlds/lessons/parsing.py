@@ -1,23 +1,28 @@
 """Parsing: text -> what it says. The reader's half of the grammar; it uses none of the teller.
 
-Of each symbol the phrases that can begin with the next word are followed, in all their ways that
+Of each symbol the phrases that can begin with the next word are walked, in all their ways that
 fit, each symbol at each place once (a recursive transition network, Woods 1970, with a chart).
 Spaces, capitals and list numbers must be as the house writes them.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from stillroom.worlds.lessons.phrases import (
-    Choice,
-    Phrase,
-    Repeat,
-    Slot,
-    Symbol,
-    Words,
-    phrase,
+from stillroom.worlds.lessons.networks import (
+    CHOICE,
+    END,
+    FORK,
+    FORMULA,
+    PICK,
+    REPEAT,
+    SYMBOL,
+    WORDS,
+    Index,
+    Node,
 )
+from stillroom.worlds.lessons.phrases import Slot
 
 _TOKEN = re.compile(
     r"( ?)(\n\n|\n|`[^`\n]+`|\*\*[^*\n]+\*\*|\*\w+\*|#+|^\d+\.(?= )"
@@ -77,100 +82,6 @@ def tokens(text: str) -> list[Token]:
     if at != len(text):
         raise ValueError(f"odd spacing or signs in {text!r:.60}")
     return found
-
-
-Entry = tuple[str, tuple[str, ...], Phrase]
-"""A phrase: its label, the words it begins with (there may be none), and its other items."""
-
-
-class Index:
-    """A symbol's phrases by what they begin with: a word, a formula, or anything.
-
-    labelled: which of the symbol's phrases it was is kept as a slot of the symbol's name.
-    """
-
-    def __init__(
-        self,
-        labelled: Iterable[tuple[str, str]],
-        begins: Callable[[str], frozenset[str]],
-        keep: bool = False,
-        skip: int = 0,
-    ) -> None:
-        self.labelled = keep
-        self.words: dict[str, list[tuple[str, str]]] = {}
-        self.others: list[tuple[str, str]] = []
-        self.numbered: Index | None = None  # list items, by what follows their number
-        self.known: dict[tuple[str, str], list[Entry]] = {}
-        entries = list(labelled)
-        items = [] if skip else [one for one in entries if one[1].startswith("#. ")]
-        if items and len(items) == len(entries):
-            self.numbered = Index(items, begins, keep, skip=3)
-            return
-        for one in entries:
-            starts = first_words(one[1][skip:], begins)
-            for start in starts if "" not in starts else ():
-                self.words.setdefault(start, []).append(one)
-            if "" in starts:
-                self.others.append(one)
-
-    def fitting(self, text: str, raw: str) -> list[Entry]:
-        """The phrases that may begin with a token."""
-        if text[:1] == "`" and text not in self.words:
-            text = raw = "`"  # any formula
-        key = (text, raw)
-        found = self.known.get(key)
-        if found is None:
-            fits = list(self.words.get(text, ()))
-            fits += self.words.get("`", ()) if text[:1] == "`" != text else ()
-            fits += self.words.get(raw, ()) if raw != text else ()
-            found = self.known[key] = [_entry(*one) for one in (*fits, *self.others)]
-        return found
-
-
-def _entry(label: str, text: str) -> Entry:
-    items = phrase(text)
-    if items and isinstance(items[0], Words):
-        return label, items[0].words, items[1:]
-    return label, (), items
-
-
-_WORD = re.compile(r"[^\W\d_][\w'’]*(?:-[\w'’]+)*")
-_CHOICE = re.compile(r"\[([^\[\]<{`]+)\]")
-
-
-def first_words(text: str, begins: Callable[[str], frozenset[str]]) -> frozenset[str]:
-    """What a phrase can begin with: words; "`" stands for a formula, "" for anything else.
-
-    `begins` says it of a symbol.
-    """
-    found = _WORD.match(text)
-    if found:
-        return frozenset((found[0],))
-    options = _CHOICE.match(text)
-    if options:  # the most frequent kind, which needs no full reading
-        words = [_WORD.match(option.strip()) for option in options[1].split("|")]
-        if all(words):
-            return frozenset(word[0] for word in words if word)
-    return frozenset(_first_words(phrase(text), begins))
-
-
-def _first_words(items: Phrase, begins: Callable[[str], frozenset[str]]) -> set[str]:
-    found: set[str] = set()
-    for item in items:
-        if isinstance(item, Choice):
-            for option in filter(None, item.options):
-                found |= _first_words(option, begins)
-            if all(item.options):
-                return found
-        elif isinstance(item, Words):
-            return found | {item.words[0]}
-        elif isinstance(item, Slot) and item.kind in ("formula", "trace"):
-            return found | {"`"}
-        elif isinstance(item, Symbol | Repeat):
-            return found | begins(item.name if isinstance(item, Symbol) else item.symbol)
-        else:
-            break
-    return found | {""}
 
 
 Caps = Any  # a chain (before, kind, name, value) of what was found, or None
@@ -239,13 +150,20 @@ def _found(name: str, caps: Caps, begin: int, end: int) -> Found:
     return Found(name, slots, inner, begin, end)
 
 
+Way = tuple[int, int, Caps, str]
+"""How a phrase can be read: its place among its symbol's, its end, what was found, its label."""
+
+_PLACE = itemgetter(0)
+
+
 class _Reading:
     """One text being read: what each symbol gave at each place."""
 
     def __init__(self, grammar: Grammar, given: list[Token]) -> None:
         self.grammar, self.given = grammar, given
-        self.texts = (*(token[0] for token in given), "")
-        self.raws = (*(token[1] for token in given), "")
+        texts, raws, _ = zip(*given, strict=True) if given else ((), (), ())
+        self.texts: tuple[str, ...] = (*texts, "")
+        self.raws: tuple[str, ...] = (*raws, "")
         self.known: dict[tuple[str, int], Ends] = {}
         self.furthest = 0
 
@@ -254,25 +172,22 @@ class _Reading:
         known = self.known.get((name, at))
         if known is not None:
             return known
-        grammar, first, ends = self.grammar, at, list[tuple[int, Caps]]()
+        grammar, first, ends = self.grammar, at, Ends()
         index = grammar.indexes.get(name) or grammar.index(name)
         if index.numbered is not None and self.texts[at] == "#.":
             index, first = index.numbered, at + 1
-        texts, raws = self.texts, self.raws
-        for label, words, items in index.fitting(texts[first], raws[first]):
-            begin = at + len(words)
-            if texts[at:begin] != words:
-                second = words[1:2]  # by far the most frequent place where phrases part
-                if second and second != texts[at + 1 : at + 2] and second != raws[at + 1 : at + 2]:
-                    continue
-                if not self.run(words, at):
-                    continue
-            found = self.follow(items, begin) if items else [(begin, None)]
-            if found and index.labelled:
-                found = [(end, (caps, "slot", name, label)) for end, caps in found]
-            ends += found
-        if name in grammar.structure:
-            ends = self.structured(name, at, ends)
+        node = index.fitting(self.texts[first], self.raws[first])
+        ways: list[Way] = []
+        if node is not None:
+            self.walk(node, at, None, ways)
+        if ways:
+            ways.sort(key=_PLACE)  # as the file has them, whatever they share
+            if index.labelled:
+                ends = [(end, (caps, "slot", name, label)) for _, end, caps, label in ways]
+            else:
+                ends = [(end, caps) for _, end, caps, _ in ways]
+            if name in grammar.structure:
+                ends = self.structured(name, at, ends)
         self.known[name, at] = ends
         return ends
 
@@ -286,83 +201,124 @@ class _Reading:
                     best[end] = (None, "found", name, found)
         return list(best.items())
 
-    def follow(self, items: Phrase, at: int, begin: int = 0, caps: Caps = None) -> Ends:
-        """All ends of a phrase, from one of its items on, that goes on at a place."""
-        texts = self.texts
-        for n in range(begin, len(items)):
-            item = items[n]
-            if type(item) is Words:
-                words = item.words
-                end = at + len(words)
-                if texts[at:end] != words and not self.run(words, at):
-                    return []
-                at = end
-                continue
-            ends = self.ways(item, at)
-            if len(ends) != 1:
-                return [
-                    way
-                    for end, inner in ends
-                    for way in self.follow(items, end, n + 1, _link(caps, inner))
-                ]
-            at, inner = ends[0]
-            caps = _link(caps, inner)
-        return [(at, caps)]
+    def walk(self, node: Node, at: int, caps: Caps, ways: list[Way]) -> None:
+        """Adds all ways in which a network can be read that goes on at a place.
 
-    def ways(self, item: Any, at: int) -> Ends:
-        """All ends of an item that is no run of words."""
-        kind = type(item)
-        if kind is Symbol:
-            return self.symbol(item.name, at)
-        if kind is Choice:
-            text, raw, ends = self.texts[at], self.raws[at], list[tuple[int, Caps]]()
-            if at > self.furthest:
-                self.furthest = at
-            for word, option in zip(item.firsts, item.options, strict=True):
-                if not word or word == text or word == raw:  # noqa: SIM109, half the time
-                    ends += self.follow(option, at)
-            return ends
-        if kind is Slot:
-            taken, value = self.slot(item, at)
-            return [(at + taken, (None, "slot", item.name, value))] if taken else []
-        return self.repeat(item, at)
+        A loop as long as there is one way, as nearly always; this is where reading spends its time.
+        """
+        texts, raws = self.texts, self.raws
+        while True:
+            kind, what, after = node
+            if kind == WORDS:
+                end = at + len(what)
+                if texts[at:end] != what and not self.run(what, at):
+                    return
+                at = end
+            elif kind == PICK:
+                runs, table = what
+                text = texts[at]
+                fits = table.get(text) or table[""]
+                if raws[at] is not text:
+                    fits = [run for run in runs if not run or run[0] in (text, raws[at])]
+                if len(fits) != 1:
+                    return self.picked(fits, after, at, caps, ways)
+                end = at + len(fits[0])
+                if texts[at:end] != fits[0] and not self.run(fits[0], at):
+                    return
+                at = end
+            elif kind == FORMULA:
+                text = texts[at]
+                if text[:1] != "`" or " → " in text:
+                    return self.stuck(at)
+                at, caps = at + 1, (caps, "slot", what, text[1:-1])
+            elif kind == END:
+                ways.append((what, at, caps, after))
+                return
+            elif kind >= FORK:
+                nodes = self.parted(kind, what, at)
+                if len(nodes) != 1:
+                    for one in nodes:
+                        self.walk(one, at, caps, ways)
+                    return
+                after = nodes[0]
+            else:
+                ends = self.symbol(what, at) if kind == SYMBOL else self.other(kind, what, at)
+                if len(ends) != 1:
+                    for end, inner in ends:
+                        self.walk(after, end, _link(caps, inner), ways)
+                    return
+                at, inner = ends[0]
+                caps = _link(caps, inner)
+            node = after
+
+    def picked(
+        self, runs: Sequence[tuple[str, ...]], after: Node, at: int, caps: Caps, ways: list[Way]
+    ) -> None:
+        """Goes on after each of some runs of words that stand at a place."""
+        self.stuck(at)
+        for run in runs:
+            if not run or self.run(run, at):
+                self.walk(after, at + len(run), caps, ways)
+
+    def parted(self, kind: int, what: Any, at: int) -> Sequence[Node]:
+        """The nodes that may go on with the next token."""
+        text, raw = self.texts[at], self.raws[at]
+        if at > self.furthest:
+            self.furthest = at
+        if kind == CHOICE:
+            return [option for first, option in what if first in ("", text, raw)]
+        table, others = what
+        nodes: Sequence[Node] = table.get(text, ()) + others
+        if raw is text:
+            return nodes
+        return [*nodes, *(node for node in table.get(raw, ()) if node not in nodes)]
+
+    def other(self, kind: int, what: Any, at: int) -> Ends:
+        """All ends of a slot that is no formula, or of what is repeated."""
+        if kind == REPEAT:
+            symbol, between = what
+            return self.repeat(symbol, between, at)
+        taken, value = self.slot(what, at)
+        return [(at + taken, (None, "slot", what.name, value))] if taken else []
+
+    def stuck(self, at: int) -> None:
+        """Remember where nothing fitted any more, to say so."""
+        if at > self.furthest:
+            self.furthest = at
 
     def run(self, words: tuple[str, ...], at: int) -> int:
         """Where a run of words ends that begins at a place; 0 where they do not stand there."""
-        end = at + len(words)
-        here = self.texts[at:end]
-        if here != words:
-            raws = self.raws
-            for n, word in enumerate(words):  # a name keeps its capital where a sentence begins
-                if n >= len(here) or (here[n] != word and raws[at + n] != word):
-                    if at + n > self.furthest:
-                        self.furthest = at + n
-                    return 0
+        texts, raws, end = self.texts, self.raws, at
+        for word in words:  # a name keeps its capital where a sentence begins
+            if word not in (texts[end], raws[end]):
+                self.stuck(end)
+                return 0
+            end += 1
         return end
 
     def slot(self, slot: Slot, at: int) -> tuple[int, str]:
         """How many tokens fill a slot from a place on, and with what; 0: none do."""
         text, raw = self.texts[at], self.raws[at]
-        if at > self.furthest:
-            self.furthest = at
-        if slot.kind in ("formula", "trace"):
-            fits = text[:1] == "`" and (" → " in text) is (slot.kind == "trace")
-            return int(fits), text[1:-1]
+        self.stuck(at)
+        if slot.kind == "trace":
+            return int(text[:1] == "`" and " → " in text), text[1:-1]
         if slot.kind == "speaker":
             return int(text.endswith(":**")), text[2:-3]
         if slot.kind == "person":
             return int(raw[:1].isupper()), raw
         return self.grammar.allowed(slot.name, self.given, at) if raw else (0, "")
 
-    def repeat(self, item: Repeat, at: int) -> Ends:
+    def repeat(self, symbol: str, between: Node, at: int) -> Ends:
         """All ends of a symbol that is repeated, the longest first."""
         ends: Ends = []
-        todo = [(end, _link(None, caps)) for end, caps in self.symbol(item.symbol, at)]
+        todo = [(end, _link(None, caps)) for end, caps in self.symbol(symbol, at)]
         while todo:
             end, caps = todo.pop()
             ends.append((end, caps))
-            for middle, inner in self.follow(item.between, end):
-                for after, more in self.symbol(item.symbol, middle):
+            middles: list[Way] = []
+            self.walk(between, end, None, middles)
+            for _, middle, inner, _ in middles:
+                for after, more in self.symbol(symbol, middle):
                     todo.append((after, _link(_link(caps, inner), more)))
         return ends[::-1]
 

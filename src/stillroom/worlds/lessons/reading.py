@@ -8,7 +8,8 @@ from stillroom.worlds.lessons import curriculum
 from stillroom.worlds.lessons.content import common, content
 from stillroom.worlds.lessons.locales import locales
 from stillroom.worlds.lessons.meaning import Lesson, asked, lesson, one_label
-from stillroom.worlds.lessons.parsing import Found, Grammar, Index, Token, first_words, tokens
+from stillroom.worlds.lessons.networks import Index, first_words
+from stillroom.worlds.lessons.parsing import Found, Grammar, Token, tokens
 from stillroom.worlds.lessons.routes import Question
 from stillroom.worlds.lessons.symbols import (
     AUDIENCES,
