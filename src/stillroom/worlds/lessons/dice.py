@@ -1,6 +1,6 @@
 """Chance in small pieces: a numpy Generator, drawn from in blocks, as a single call is slow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -12,18 +12,12 @@ _BLOCK = 256
 class Dice:
     """Uniform choices from blocks of a Generator's random numbers."""
 
-    __slots__ = ("_block", "_place", "_rng")
+    __slots__ = ("fraction",)
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self._rng, self._place = rng, _BLOCK
-        self._block: list[float] = []
-
-    def fraction(self) -> float:
+        # A generator's own `__next__`: a method would cost more than what it fetches.
+        self.fraction: Callable[[], float] = _fractions(rng).__next__
         """A number in [0, 1)."""
-        if self._place == _BLOCK:
-            self._block, self._place = self._rng.random(_BLOCK).tolist(), 0
-        self._place += 1
-        return self._block[self._place - 1]
 
     def between(self, low: int, high: int) -> int:
         """A whole number from low to high, both included."""
@@ -36,3 +30,8 @@ class Dice:
         """`count` different items, in random order."""
         left = list(items)
         return [left.pop(int(self.fraction() * len(left))) for _ in range(count)]
+
+
+def _fractions(rng: np.random.Generator) -> Iterator[float]:
+    while True:
+        yield from rng.random(_BLOCK).tolist()

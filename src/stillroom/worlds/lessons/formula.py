@@ -343,7 +343,7 @@ def _holds(left: Any, relation: str, right: Any) -> bool:
     return bool(left < right) if relation == "<" else bool(left > right)
 
 
-@lru_cache(maxsize=4_000)
+@lru_cache(maxsize=500)
 def truth(text: str) -> bool | None:
     """Whether a statement is true; None when it claims nothing (an expression). Unreadable."""
     texts, relations = parted(text)
@@ -378,6 +378,6 @@ def difference(before: Node, after: Node) -> tuple[Node, Node, bool] | None:
         before, after = before[places[0]], after[places[0]]
 
 
-@lru_cache(maxsize=8_000)
+@lru_cache(maxsize=1_000)
 def _side_value(text: str) -> Any:
     return evaluate(read_side(text)[0])

@@ -152,17 +152,14 @@ def _chain(items: Phrase, after: Node) -> Node:
 
 
 def _choice(choice: Choice, after: Node) -> Node:
-    if not all(map(_is_run, choice.options)):
+    if not choice.runs:
         options = zip(choice.firsts, choice.options, strict=True)
         return CHOICE, [(first, _chain(option, after)) for first, option in options], None
-    runs = tuple(option[0].words if option else () for option in choice.options)  # type: ignore[union-attr]
-    table = {first: tuple(r for r in runs if not r or r[0] == first) for first in choice.firsts}
-    table.setdefault("", ())
-    return PICK, (runs, table), after
-
-
-def _is_run(option: Phrase) -> bool:
-    return not option or (len(option) == 1 and isinstance(option[0], Words))
+    fits = {
+        first: tuple(run for run in choice.runs if not run or run[0] == first)
+        for first in ("", *choice.firsts)
+    }
+    return PICK, (choice.runs, fits), after
 
 
 _WORD = re.compile(r"[^\W\d_][\w'’]*(?:-[\w'’]+)*")

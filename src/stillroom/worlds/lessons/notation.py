@@ -17,16 +17,16 @@ BINDING = {"implies": 1, "iff": 1, "or": 2, "xor": 3, "and": 4, "∪": 6, "∩":
 BINDING |= {"+": 6, "-": 6, "×": 7, "÷": 7, "/": 7, "mod": 7, "div": 7}
 _TOKEN = re.compile(
     r"""\s*(?:
-    (?P<plain>[{[](?:(?:\d+|'\w*'|"\w*")(?:,\ (?:\d+|'\w*'|"\w*"))*)?[]}])
-    | (?P<date>\d{4}-\d\d-\d\d)(?![\d-])
-    | (?P<number>\d+/\d+|\d+(?:\.\d+)?)
-      (?:\ (?P<unit>days?|weeks?|min|mm|cm|km|mg|kg|ml|cl|[mgtlsh])\b)?
-    | (?P<string>"[^"]*"|'[^']*')
-    | (?P<word>[A-Za-z]+)
-    | (?P<mark>[-+×÷/^()\[\]{},=≠<>∪∩\\!%])
+    [{[](?:(?:\d+|'\w*'|"\w*")(?:,\ (?:\d+|'\w*'|"\w*"))*)?[]}]  # a plain list or set
+    | \d{4}-\d\d-\d\d(?![\d-])
+    | (?:\d+/\d+|\d+(?:\.\d+)?)(?:\ (?:days?|weeks?|min|mm|cm|km|mg|kg|ml|cl|[mgtlsh])\b)?
+    | "[^"]*" | '[^']*'
+    | [A-Za-z]+
+    | [-+×÷/^()\[\]{},=≠<>∪∩\\!%]
     )""",
     re.VERBOSE,
 )
+_AFTER_NUMBER = frozenset(("", "+", "-", "×", "÷", "/", ")", ",", "mod", "div"))
 
 
 class Unreadable(ValueError):
@@ -41,7 +41,7 @@ class Formula(NamedTuple):
     x: bool
 
 
-@lru_cache(maxsize=4_000)
+@lru_cache(maxsize=500)
 def parse(text: str) -> Formula:
     """Read a formula; raises Unreadable."""
     texts, relations = parted(text)
@@ -52,7 +52,7 @@ def parse(text: str) -> Formula:
 _RELATION = re.compile(r""""[^"]*"|'[^']*'|([=≠<>])""")
 
 
-@lru_cache(maxsize=8_000)
+@lru_cache(maxsize=1_000)
 def parted(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The sides of a formula and its relations; a relation inside quotes is none."""
     if len(text) > 2000:
@@ -65,9 +65,11 @@ def parted(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return sides, tuple([text[at] for at in places])
 
 
-@lru_cache(maxsize=8_000)
+@lru_cache(maxsize=1_000)
 def read_side(text: str) -> tuple[Node, bool]:
     """One side's tree, and whether it holds x. The same sides come up again and again."""
+    if text.isdecimal():
+        return ("num", text), False
     reader = _Reader(text)
     node = reader.expression(0)
     if reader.kind != "end":
@@ -82,20 +84,11 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text, self.place, self.depth, self.x = text, 0, 0, False
-        self.tokens: list[tuple[str, str, str | None]] = []
-        at, end = 0, len(text.rstrip())
-        for found in _TOKEN.finditer(text):
-            if found.start() != at:
-                break
-            at = found.end()
-            kind = found.lastgroup or ""
-            if kind == "unit":
-                self.tokens.append(("number", found["number"], found["unit"]))
-            else:
-                self.tokens.append((kind, found[kind], None))
-        if at != end:
-            raise Unreadable(f"`{text}`: can't read {text[at:].strip()[:10]!r}")
-        self.tokens.append(("end", "", None))
+        pieces = _TOKEN.findall(text)
+        if sum(map(len, pieces)) != len(text.rstrip()):
+            raise Unreadable(f"`{text}`: can't read {_unread(text)[:10]!r}")
+        self.tokens = [_token(piece.lstrip()) for piece in pieces]
+        self.tokens.append(("end", "", ""))
         self.kind, self.peek, self.unit = self.tokens[0]
 
     def take(self) -> str:
@@ -127,6 +120,12 @@ class _Reader:
         return left
 
     def prefix(self) -> Node:
+        if (  # by far the most
+            self.kind == "number"
+            and not self.unit
+            and self.tokens[self.place + 1][1] in _AFTER_NUMBER
+        ):
+            return ("num", self.take())
         if self.kind == "mark" and self.peek == "-":
             self.take()
             inside = self.expression(7)
@@ -206,7 +205,32 @@ class _Reader:
         return found
 
 
-@lru_cache(maxsize=4_000)
+def _unread(text: str) -> str:
+    """What is left of a text where its tokens end."""
+    at = 0
+    for found in _TOKEN.finditer(text):
+        if found.start() != at:
+            break
+        at = found.end()
+    return text[at:].strip()
+
+
+def _token(text: str) -> tuple[str, str, str]:
+    """A token's kind, its text, and the unit behind a number."""
+    head = text[0]
+    if head.isdecimal():
+        if text[4:5] == "-":
+            return "date", text, ""
+        number, _, unit = text.partition(" ")
+        return "number", number, unit
+    if head in "\"'":
+        return "string", text, ""
+    if head in "[{":
+        return "mark" if len(text) == 1 else "plain", text, ""
+    return "word" if head.isalpha() else "mark", text, ""
+
+
+@lru_cache(maxsize=500)
 def _plain(text: str) -> Node:
     """A list or set of nothing but whole numbers and strings, the most frequent kind."""
     if (text[0], text[-1]) not in (("{", "}"), ("[", "]")):

@@ -53,6 +53,9 @@ def tokens(text: str) -> list[Token]:
     for gap, raw in _TOKEN.findall(text):
         head, begin = raw[0], at + len(gap)
         at = begin + len(raw)
+        if gap and not (glued or start) and (head == "`" or head.isalpha()):  # by far the most
+            found.append((raw, raw, begin))
+            continue
         if (gap == "") is not (glued or head in _CLOSE):
             raise ValueError(f"odd spacing before {text[begin : begin + 30]!r}")
         if head == "\n":

@@ -26,10 +26,14 @@ class Words(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Options, and the word that each begins with; "" where it may be anything."""
+    """Options, and the word that each begins with; "" where it may be anything.
+
+    runs: the options' words, where all of them are words and nothing else, as most are.
+    """
 
     options: tuple["Phrase", ...]
     firsts: tuple[str, ...]
+    runs: tuple[tuple[str, ...], ...]
 
 
 class Symbol(NamedTuple):
@@ -97,7 +101,8 @@ def _items(pieces: list[tuple[str, str]], at: int, text: str) -> tuple[Phrase, i
                     raise BadPhrase(f"{text!r}: a choice without its closing bracket")
                 options.append(option)
                 piece = pieces[at][1]
-            found.append(Choice(tuple(options), tuple(map(_first, options))))
+            runs = tuple(map(_run, options)) if all(map(_is_run, options)) else ()
+            found.append(Choice(tuple(options), tuple(map(_first, options)), runs))
         elif kind == "word":
             run = [piece]
             while at + 1 < len(pieces) and pieces[at + 1][0] == "word":
@@ -117,6 +122,14 @@ def _items(pieces: list[tuple[str, str]], at: int, text: str) -> tuple[Phrase, i
 
 def _first(items: Phrase) -> str:
     return items[0].words[0] if items and isinstance(items[0], Words) else ""
+
+
+def _is_run(items: Phrase) -> bool:
+    return not items or (len(items) == 1 and isinstance(items[0], Words))
+
+
+def _run(items: Phrase) -> tuple[str, ...]:
+    return items[0].words if items and isinstance(items[0], Words) else ()
 
 
 def first_of(table: dict[str, Phrases], name: str, kinds: tuple[str, ...]) -> str:

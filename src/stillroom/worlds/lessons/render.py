@@ -12,7 +12,7 @@ from stillroom.worlds.lessons.content import Content, Slots, common
 from stillroom.worlds.lessons.dice import Dice
 from stillroom.worlds.lessons.locales import Locale
 from stillroom.worlds.lessons.phrases import Phrases
-from stillroom.worlds.lessons.symbols import kinds, move_of, symbols
+from stillroom.worlds.lessons.symbols import move_of, plain, voiced
 from stillroom.worlds.lessons.telling import Scope, Teller, join
 
 
@@ -70,10 +70,8 @@ def lesson(
     title = dice.pick(content.titles)
     people = dice.some(locale.names, 2)
     persons = {"A": people[0], "B": people[1]}
-    table = common() | {
-        name: found[0][1] for name, found in symbols(content.concept).items() if len(found) == 1
-    }
-    teller = Teller(table, kinds(style, audience), dice, locale.write, _MARKED)
+    table = voiced(style, audience) | plain(content.concept)
+    teller = Teller(table, dice, locale.write, _MARKED)
 
     def scope(slots: Slots, **phrases: Phrases) -> Scope:
         return Scope({**persons, **slots}, phrases)

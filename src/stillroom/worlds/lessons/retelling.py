@@ -1,7 +1,7 @@
 """Faults that need words: a worked step told anew, with the words or reason of another rule."""
 
 from stillroom.world import Data
-from stillroom.worlds.lessons.content import common, content
+from stillroom.worlds.lessons.content import content
 from stillroom.worlds.lessons.dice import Dice
 from stillroom.worlds.lessons.locales import locales
 from stillroom.worlds.lessons.phrases import Choice, Item, Phrases, Slot, phrase
@@ -13,7 +13,7 @@ from stillroom.worlds.lessons.pieces import (
     step_lines,
     with_steps,
 )
-from stillroom.worlds.lessons.symbols import kinds
+from stillroom.worlds.lessons.symbols import voiced
 from stillroom.worlds.lessons.telling import Scope, Teller, join
 
 
@@ -58,8 +58,8 @@ def _retold(
         slots |= dict.fromkeys(_slots(rules[do].do), said[0])
     joined = ("`{f}`" if found == shown[0] else "`{trace}`",)
     phrases = {"do": rules[do].do, "why": rules[why].why, "shown": joined}
-    variants = kinds(data["style"], data["audience"])
-    teller = Teller(common(), variants, dice, lambda number: number, frozenset())
+    table = voiced(data["style"], data["audience"])
+    teller = Teller(table, dice, lambda number: number, frozenset())
     try:
         told = teller.tell("step", Scope(slots, phrases))
     except KeyError:  # a slot of the other rule

@@ -20,6 +20,7 @@ _NOTHING = ("plain counting", "careful reading", "everyday words")  # for concep
 Symbols = dict[str, list[tuple[str, Phrases]]]
 
 
+@cache
 def move_of(symbol: str) -> str:
     """The move that a symbol is, or ""."""
     name = symbol.removesuffix("_move")
@@ -51,6 +52,20 @@ def symbols(concept: str) -> Symbols:
 
 def variant(name: str, style: str, audience: str) -> str:
     return first_of(common(), name, kinds(style, audience))
+
+
+@cache
+def voiced(style: str, audience: str) -> dict[str, Phrases]:
+    """The common symbols, each in the variant that counts for a style and an audience."""
+    names = {name.partition(".")[0] for name in common()}
+    found = {name: variant(name, style, audience) for name in names}
+    return {name: common()[special] for name, special in found.items() if special in common()}
+
+
+@cache
+def plain(concept: str) -> dict[str, Phrases]:
+    """A concept's symbols that stand for one thing."""
+    return {name: found[0][1] for name, found in symbols(concept).items() if len(found) == 1}
 
 
 def pattern_of(words: dict[str, Any], slot: str) -> Any:

@@ -14,7 +14,6 @@ from stillroom.worlds.lessons.phrases import (
     Slot,
     Symbol,
     Words,
-    first_of,
     phrase,
 )
 
@@ -42,12 +41,11 @@ class Teller:
     def __init__(
         self,
         table: Table,
-        kinds: tuple[str, ...],
         dice: Dice,
         number: Callable[[str], str],
         marked: frozenset[str],
     ) -> None:
-        self.table, self.kinds, self.dice = table, kinds, dice
+        self.table, self.dice = table, dice
         self.number, self.marked = number, marked
         self.told: list[str] = []  # symbols in the order of their telling
         self._used: set[tuple[str, int]] = set()
@@ -61,7 +59,7 @@ class Teller:
     def _symbol(self, name: str, scope: Scope, out: list[str]) -> None:
         options = scope.phrases.get(name)
         if options is None:
-            options = self.table[first_of(self.table, name, self.kinds)]
+            options = self.table[name]
         place = self.dice.between(0, len(options) - 1)
         for _ in range(3):
             if (name, place) not in self._used:
@@ -80,7 +78,10 @@ class Teller:
             if kind is Words:
                 out += item.words  # type: ignore[union-attr]
             elif kind is Choice:
-                self._phrase(self.dice.pick(item.options), scope, out)  # type: ignore[union-attr]
+                if item.runs:  # type: ignore[union-attr]
+                    out += self.dice.pick(item.runs)  # type: ignore[union-attr]
+                else:
+                    self._phrase(self.dice.pick(item.options), scope, out)  # type: ignore[union-attr]
             elif kind is Symbol:
                 self._symbol(item.name, scope, out)  # type: ignore[union-attr]
             elif isinstance(item, Repeat):
@@ -105,21 +106,22 @@ def join(tokens: list[str]) -> str:
     out: list[str] = []
     start, space, item = True, False, 0
     for token in tokens:
-        if token in BREAKS:
+        head = token[0]
+        if head == "`" or head.isalpha():  # by far the most
+            if space:
+                out.append(" ")
+            out.append(head.upper() + token[1:] if start else token)
+            start, space = False, True
+        elif token in BREAKS:
             out.append(BREAKS[token])
             item = item if token == "↵" else 0
             start, space = True, False
-            continue
-        if token == "#.":
+        elif token == "#.":
             item += 1
             out.append(f"{item}.")
-            start, space = True, True
-            continue
-        if space and token[0] not in MARKS:
-            out.append(" ")
-        if start and token[0].isalpha():
-            token = token[0].upper() + token[1:]
-        out.append(token)
-        space = token != "("
-        start = token in ".?!" or token.endswith(":**") or (start and token[0] in "(#")
+            start = space = True
+        else:
+            out.append(f" {token}" if space and head not in MARKS else token)
+            space = token != "("
+            start = token in ".?!" or token.endswith(":**") or (start and head in "(#")
     return "".join(out)
