@@ -165,22 +165,25 @@ def _taken(concept: str, slot: str, given: list[Token], at: int) -> tuple[int, s
     if isinstance(allowed, str):
         plain = re.sub(r"(?<=\d)[.,’\u202f](?=\d)", "", given[at][1])
         return int(re.fullmatch(allowed, plain) is not None), given[at][1]
-    for first, rest, text in _choices(concept, slot):
+    text, raw, _ = given[at]
+    choices = _choices(concept, slot)
+    known = choices.get(text, ())
+    for rest, filled in known if raw == text else (*known, *choices.get(raw, ())):
         end = at + 1 + len(rest)
-        if first in given[at][:2] and rest == [token[1] for token in given[at + 1 : end]]:
-            return end - at, text
+        if rest == [token[1] for token in given[at + 1 : end]]:
+            return end - at, filled
     return 0, ""
 
 
 @cache
-def _choices(concept: str, slot: str) -> list[tuple[str, list[str], str]]:
-    """What a slot may hold: first token, the others, the text; longest first."""
+def _choices(concept: str, slot: str) -> dict[str, list[tuple[list[str], str]]]:
+    """What a slot may hold, by its first token: the others and the text; longest first."""
     allowed = pattern_of(content(concept).words, slot)
-    found = []
+    found: dict[str, list[tuple[list[str], str]]] = {}
     for text in allowed if isinstance(allowed, list) else []:
         parts = [token[1] for token in tokens(f"{text[0].upper()}{text[1:]}")]
-        found.append((text[: len(parts[0])], parts[1:], text))
-    return sorted(found, key=lambda one: -len(one[1]))
+        found.setdefault(text[: len(parts[0])], []).append((parts[1:], text))
+    return {first: sorted(some, key=lambda one: -len(one[0])) for first, some in found.items()}
 
 
 def _sound(found: Found) -> bool:

@@ -119,12 +119,21 @@ def step_fault(question: Question, step: Step, slots: Slots) -> str:
     rule, node, ends = step["rule"], *_asked(question)
     if rule in ("limits", "values", "difference"):
         return _limit_fault(question, rule, step, node, ends)
-    before, after = read_side(step["before"])[0], read_side(step["after"])[0]
-    p = antiderivative(poly(node))[1:]
-    if _gathered(step["before"]) != p or _gathered(step["after"]) != p:
+    if not _is_about(question, step):
         return f"this is not about `{question.slots['formula']}`"
-    good = _JUDGES[rule](before, after, step["after"])
+    good = _JUDGES[rule](*_sides(step), step["after"])
     return "" if good else f"`{step['after']}` is not what {rule!r} makes of this"
+
+
+def _is_about(question: Question, step: Step) -> bool:
+    """Whether both sides of a step are the integral that is asked for, but for a constant."""
+    inner = _asked(question)[0]
+    p = antiderivative(poly(inner))[1:]
+    return _gathered(step["before"]) == p == _gathered(step["after"])
+
+
+def _sides(step: Step) -> tuple[Node, Node]:
+    return read_side(step["before"])[0], read_side(step["after"])[0]
 
 
 def _limit_fault(question: Question, rule: str, step: Step, node: Node, ends: list[int]) -> str:
@@ -221,9 +230,10 @@ _JUDGES: dict[str, Any] = {
 
 def link_fault(question: Question, step: Step) -> str:
     """A step told in short must be one of the rules."""
-    for rule in _JUDGES:
-        if not step_fault(question, {**step, "rule": rule}, {}):
-            return ""
+    before, after = _sides(step)
+    judges = _JUDGES.values() if _is_about(question, step) else ()
+    if any(judge(before, after, step["after"]) for judge in judges):
+        return ""
     return f"`{step['after']}` is not one step away from `{step['before']}`"
 
 

@@ -59,7 +59,11 @@ def antiderivative(p: Poly) -> Poly:
 
 
 def at(p: Poly, place: int | Fraction) -> int | Fraction:
-    return sum((c * place**n for n, c in enumerate(p)), Fraction(0))
+    """The value at a place, by Horner's rule."""
+    total: int | Fraction = 0
+    for c in reversed(p):
+        total = total * place + c
+    return total
 
 
 @lru_cache(maxsize=4_000)
