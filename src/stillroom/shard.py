@@ -79,15 +79,10 @@ def ready(job: Job) -> None:
 
 def make_shard(job: Job) -> dict[str, Any]:
     """Make, check and write one shard (or check and write the parent's drafts); its numbers."""
-    usual = gc.get_threshold()
-    # A shard is many small live objects: collecting every 700 of them only walks over them again.
-    gc.set_threshold(20_000, *usual[1:])
-    try:
-        return _write(*_records(job))
-    finally:
-        gc.set_threshold(*usual)
-        if job["index"] < 4:  # what a world loaded when it was first needed, as in `ready`
-            gc.freeze()
+    made = _write(*_records(job))
+    if job["index"] < 4:  # what a world loaded when it was first needed, as in `ready`
+        gc.freeze()
+    return made
 
 
 def try_shard(job: Job) -> list[str]:

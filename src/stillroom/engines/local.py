@@ -6,6 +6,7 @@ script can't start itself anew. A worker ends when its pipe closes, that is, whe
 """
 
 import asyncio
+import gc
 import importlib
 import os
 import queue
@@ -28,6 +29,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+# Work is many small objects that live for one shard, and few of them in cycles: to collect every
+# 700 of them, as is usual, only walks over them again and again.
+YOUNG = 50_000
+
+
 class WorkerBug(RuntimeError):
     """A job raised what nobody expected; carries the worker's traceback."""
 
@@ -44,13 +50,16 @@ class Local:
         # Last in, first out: who has just worked is warm.
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         self._all: list[_Worker] = []
+        self._usual = gc.get_threshold()
 
     async def __aenter__(self) -> "Local":
         for _ in range(self.workers):
             self._add(await _Worker.start(self._first))
+        gc.set_threshold(YOUNG, *self._usual[1:])
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        gc.set_threshold(*self._usual)
         await asyncio.gather(*(worker.stop() for worker in self._all))
 
     def _add(self, worker: "_Worker") -> None:
@@ -178,6 +187,7 @@ class _Worker:
 def serve() -> None:
     """A worker's life: jobs from standard input until it closes. What jobs print goes to stderr."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
