@@ -72,6 +72,7 @@ def evaluate(node: Node) -> Any:
         raise Unreadable(f"{wrong}") from wrong
 
 
+@lru_cache(maxsize=1_000)
 def number(text: str) -> int | Fraction:
     return int(text) if text.lstrip("-").isdigit() else _whole(Fraction(text))
 

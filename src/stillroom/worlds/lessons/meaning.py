@@ -28,7 +28,8 @@ class Lesson(NamedTuple):
 def lesson(whole: Found, body: str, given: list[Token], locale: Locale, head: Data) -> Lesson:
     """The meaning of a parsed body under its head; raises ValueError where it makes no sense."""
     reader = _Reader(body, given, locale, content(head["concept"]).words)
-    reader.people(whole)
+    everything = _every(whole)
+    reader.people(everything)
     worked = next(_all(whole, "worked"))
     steps = list(_steps(reader, worked))
     exercises, solutions = list(_all(whole, "exercise")), list(_all(whole, "solution"))
@@ -38,7 +39,7 @@ def lesson(whole: Found, body: str, given: list[Token], locale: Locale, head: Da
     said = [reader.surface(asked[0]), *(reader.surface(one, 1) for one in exercises)]
     proof = reader.plain(worked.slots, "answer")
     data = head | {
-        "moves": [move for found in _every(whole) if (move := move_of(found.name))],
+        "moves": [move for found in everything if (move := move_of(found.name))],
         "worked": {
             "question": said[0],
             "steps": [step for step, _ in steps],
@@ -74,10 +75,10 @@ class _Reader(NamedTuple):
     locale: Locale
     words: dict[str, Any]  # what the concept's file allows in slots that are no formulas
 
-    def people(self, whole: Found) -> None:
+    def people(self, everything: list[Found]) -> None:
         """Two people at most, who keep their names, which are names of the country."""
         names = {
-            letter: {name for found in _every(whole) for name in found.slots.get(letter, ())}
+            letter: {name for found in everything for name in found.slots.get(letter, ())}
             for letter in "AB"
         }
         named = [name for known in names.values() for name in known]
@@ -107,11 +108,12 @@ class _Reader(NamedTuple):
         return out
 
 
-def _every(found: Found) -> Iterator[Found]:
+def _every(found: Found) -> list[Found]:
     """The symbol and all inside it, in the order of the text."""
-    yield found
+    every = [found]
     for one in found.inner:
-        yield from _every(one)
+        every += _every(one) if one.inner else (one,)
+    return every
 
 
 def _all(found: Found, *names: str) -> Iterator[Found]:

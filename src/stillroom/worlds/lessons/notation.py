@@ -26,7 +26,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_AFTER_NUMBER = frozenset(("", "+", "-", "×", "÷", "/", ")", ",", "mod", "div"))
+_AFTER_NUMBER = frozenset(("", "+", "-", "×", "÷", "/", ")", "]", ",", "mod", "div"))
+_END = (("end", "", ""),) * 2  # who takes the end finds it again
 
 
 class Unreadable(ValueError):
@@ -88,14 +89,13 @@ class _Reader:
         if sum(map(len, pieces)) != len(text.rstrip()):
             raise Unreadable(f"`{text}`: can't read {_unread(text)[:10]!r}")
         self.tokens = [_token(piece.lstrip()) for piece in pieces]
-        self.tokens.append(("end", "", ""))
+        self.tokens += _END
         self.kind, self.peek, self.unit = self.tokens[0]
 
     def take(self) -> str:
         taken = self.peek
         self.place += 1
-        if self.place < len(self.tokens):
-            self.kind, self.peek, self.unit = self.tokens[self.place]
+        self.kind, self.peek, self.unit = self.tokens[self.place]
         return taken
 
     def need(self, mark: str) -> None:
@@ -215,6 +215,7 @@ def _unread(text: str) -> str:
     return text[at:].strip()
 
 
+@lru_cache(maxsize=1_000)
 def _token(text: str) -> tuple[str, str, str]:
     """A token's kind, its text, and the unit behind a number."""
     head = text[0]
