@@ -69,8 +69,7 @@ def run(cell: Cell, work: int, streams: list[int], parent: int) -> NoReturn:
 
 
 def _take(cell: Cell, work: int, streams: list[int]) -> dict[str, Any]:
-    with open(work, "rb") as file:
-        job: dict[str, Any] = json.loads(file.read())
+    job: dict[str, Any] = json.loads(os.read(work, os.fstat(work).st_size))
     os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

@@ -1,9 +1,7 @@
 """The folder a job works in: empty for every job, and never larger than it may be."""
 
 import os
-import shutil
 import sys
-import tempfile
 
 from stillroom.sandbox import kernel
 
@@ -24,6 +22,8 @@ class Folder:
         self.path = "/var/tmp" if avoid.startswith("/tmp/") else "/tmp"
         self.own = sys.platform == "linux" and self._mount(first=True)
         if not self.own:
+            import tempfile  # its many libraries would make every fork dearer
+
             self.path = tempfile.mkdtemp(prefix="stillroom-job-")
             if owner is not None:
                 os.chown(self.path, owner, owner)
@@ -67,6 +67,8 @@ class Folder:
             return True
         for path in left:
             if os.path.isdir(path) and not os.path.islink(path):
+                import shutil
+
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
@@ -75,4 +77,6 @@ class Folder:
     def remove(self) -> None:
         """Take a plain folder away; the other goes by itself."""
         if not self.own:
+            import shutil
+
             shutil.rmtree(self.path, ignore_errors=True)

@@ -26,7 +26,7 @@ _START = (
 )
 # As `-I` would, but PYTHONHASHSEED counts: nothing else is in the environment.
 _FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8")
-_ENVIRONMENT = {"PYTHONHASHSEED": "0", "TZ": "UTC0"}
+_ENVIRONMENT = {"PYTHONHASHSEED": "0", "TZ": "UTC0", "LD_BIND_NOW": "1"}
 _PATIENCE = 30.0  # seconds until a server must stand
 
 
