@@ -36,6 +36,13 @@ _BUCKETS = ("train",) * 6 + ("validation",) * 2 + ("test",) * 2
 _PART = re.compile(r"\d+|\w+|[^\w\s]")
 
 
+def known_levels(levels: tuple[int, ...]) -> tuple[int, ...]:
+    """The levels as they are; ValueError where there are no such ones."""
+    if not levels or len(set(levels)) != len(levels) or not set(levels) <= set(range(1, 11)):
+        raise ValueError("levels: some of 1 to 10, each once (9 and 10 go beyond, for tests)")
+    return levels
+
+
 @lru_cache(maxsize=50_000)
 def _bucket(key: bytes) -> str:
     return _BUCKETS[digest(key, 8)[0] * 10 // 256]
