@@ -64,6 +64,8 @@ class _Server:
         self._rules = _rules() if self.landlock else ()
         by_name = owner is None or _public(child.LIBRARY)
         library = child.LIBRARY if by_name else f"/proc/self/fd/{child.LIBRARY_DESCRIPTOR}"
+        if not by_name:
+            _rehouse(library)
         self.cell = child.Cell(
             steps=self.limits["steps"],
             cpu=self.limits["cpu"],
@@ -175,6 +177,14 @@ def _rules() -> tuple[tuple[int, int], ...]:
             rights &= landlock.DEVICE
         rules.append((descriptor, rights))
     return tuple(rules)
+
+
+def _rehouse(library: str) -> None:
+    """Let packages that are loaded find their other modules (`encodings` its codecs) from there."""
+    for module in list(sys.modules.values()):
+        for place, folder in enumerate(path := getattr(module, "__path__", [])):
+            if folder.startswith(child.LIBRARY):
+                path[place] = library + folder.removeprefix(child.LIBRARY)
 
 
 def _public(name: str) -> bool:
