@@ -19,7 +19,7 @@ class Sandbox:
 
     `level`: "strong", "default" or "none"; None: see `levels.choose`. A server runs one job at a
     time; large batches are spread over one server per core, four at most. Threads may share a
-    sandbox, they wait for each other. Processes may not: each calls `shared`.
+    sandbox: they wait for each other. In a forked process it starts servers of its own.
     """
 
     def __init__(self, level: str | None = None, limits: Limits | None = None) -> None:
@@ -60,11 +60,6 @@ class Sandbox:
         for lane in self._lanes:
             lane.close()
 
-    def forget(self) -> None:
-        """In a forked child: leave the servers to the parent, and be as new."""
-        for lane in self._lanes:
-            lane.forget()
-
 
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
@@ -78,25 +73,13 @@ _shared: dict[tuple[str, Limits], Sandbox] = {}
 def shared(level: str | None = None, limits: Limits | None = None) -> Sandbox:
     """This process's own warm sandbox of that level and limits; made at first use, closed at exit.
 
-    A forked child gets another one.
+    After a fork the child's servers are other ones than the parent's.
     """
     key = choose(level), limits or Limits()
-    if key not in _shared:
-        _shared[key] = Sandbox(*key)
-    return _shared[key]
+    return _shared.setdefault(key, Sandbox(*key))
 
 
 @atexit.register
 def _close_all() -> None:
     for sandbox in _shared.values():
         sandbox.close()
-    _shared.clear()
-
-
-def _forget_all() -> None:
-    for sandbox in _shared.values():
-        sandbox.forget()
-    _shared.clear()
-
-
-os.register_at_fork(after_in_child=_forget_all)

@@ -19,7 +19,7 @@ INSTALL = "apt-get install bubblewrap (or dnf, pacman: the package has the same 
 
 # What the server needs before it forks: to mount the job's folder, become another user, end the
 # child of that user. The children keep none of it.
-_CAPABILITIES = ("SYS_ADMIN", "SETUID", "SETGID", "KILL", "DAC_OVERRIDE")
+_CAPABILITIES = ("SYS_ADMIN", "SETUID", "SETGID", "KILL", "DAC_OVERRIDE", "CHOWN")
 
 
 def found() -> str | None:

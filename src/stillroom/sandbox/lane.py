@@ -18,7 +18,11 @@ from stillroom.sandbox.server import OUT_OF_DISK, OUT_OF_TIME
 
 _AHEAD = 4  # jobs handed over before the first has ended
 _GRACE = 10.0  # seconds that the server may take beyond a job's wall limit
-_STATUS = {child.OK: "ok", child.STEPS: "steps", child.MEMORY: "memory"}
+_ENDINGS = {
+    child.OK: ("ok", ""),
+    child.STEPS: ("steps", "took too many steps"),
+    child.MEMORY: ("memory", "ran out of memory"),
+}
 _TRIAL = """
 import os
 for forbidden in (os.fork, lambda: os.kill(os.getppid(), 0)):
@@ -35,33 +39,38 @@ class Lane:
 
     def __init__(self, level: str, limits: Limits) -> None:
         self.level, self.limits = level, limits
-        self._server: Server | None = None
-        self._lock = threading.Lock()
+        self._be_new()
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Outcomes in the order of the jobs; who comes from another thread waits."""
         waiting, outcomes = deque(jobs), list[Outcome]()
-        with self._lock:
+        with self._in_turn():
             while waiting:
                 outcomes += self._batch(self._running(), waiting)
         return outcomes
 
     def facts(self) -> dict[str, Any]:
         """What the server says of itself; starts it."""
-        with self._lock:
+        with self._in_turn():
             return self._running().facts
 
     def close(self) -> None:
         """End the server; waits for the jobs of other threads."""
-        with self._lock:
+        with self._in_turn():
             self._end()
 
-    def forget(self) -> None:
-        """In a forked child: leave the server to the parent, and be as new."""
+    def _be_new(self) -> None:
+        self._server: Server | None = None
         self._lock = threading.Lock()
-        if self._server is not None:
-            self._server.forget()
-            self._server = None
+        self._process = os.getpid()
+
+    def _in_turn(self) -> threading.Lock:
+        """The lock of this process; a forked child leaves the server to its parent."""
+        if self._process != os.getpid():
+            if self._server is not None:
+                self._server.forget()
+            self._be_new()
+        return self._lock
 
     def _end(self) -> None:
         if self._server is not None:
@@ -179,22 +188,18 @@ class _Running:
     def outcome(self, kind: int, code: int, level: str) -> Outcome:
         stdout, stderr = (self.texts[one].decode(errors="replace") for one in (self.out, self.err))
         status, error = self._judge(kind, code)
-        if status == "raised":
-            head, _, error = stderr.rstrip("\n").rpartition("\n")
-            stderr = head
+        if code in (child.RAISED, child.BROKEN) and status == "raised":
+            stderr, _, error = stderr.rstrip("\n").rpartition("\n")
         return Outcome(status, stdout, stderr, error, level)
 
     def _judge(self, kind: int, code: int) -> tuple[str, str]:
-        """Status and error; an empty error of "raised" is still to be read from stderr."""
+        """Status and why; what the code raised is still to be read from its stderr."""
         if self.flooded:
             return "output", "wrote more than it may"
         if kind == OUT_OF_TIME:
             return "timeout", "ran out of time"
         if kind == OUT_OF_DISK:
             return "killed", "filled its folder"
-        if code in _STATUS:
-            words = {child.STEPS: "took too many steps", child.MEMORY: "ran out of memory"}
-            return _STATUS[code], words.get(code, "")
         if code < 0:
             return "killed", self.wrong or f"died of signal {signal.Signals(-code).name}"
-        return "raised", ""
+        return _ENDINGS.get(code, ("raised", f"ended with exit code {code}"))

@@ -83,7 +83,7 @@ class Server:
     def send(self, job: Job) -> tuple[int, int]:
         """Hand over a job; descriptors to read its stdout and stderr from. OSError: server gone."""
         work = _file(json.dumps({"code": job.code, "files": dict(job.files)}).encode())
-        given = _file(job.stdin.encode("utf-8", "surrogateescape"))
+        given = _file(job.stdin.encode("utf-8", "surrogatepass"))
         out, out_end = os.pipe()
         err, err_end = os.pipe()
         try:

@@ -125,6 +125,8 @@ class _Server:
         spent = used.ru_utime + used.ru_stime >= self.limits["cpu"]
         if code == -signal.SIGXCPU or (code == -signal.SIGKILL and spent):
             kind = OUT_OF_TIME
+        if not self.folder.own and kind == ENDED and self.folder.full():
+            kind = OUT_OF_DISK
         return kind, code
 
     def _watch(self, pid: int) -> int:
