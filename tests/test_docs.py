@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "start.md", ROOT / "docs" / "teachers.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{n}.md" for n in ("start", "teachers", "sandbox"))]
 SAYS_NO = {"check": 3}  # the example file holds a wrong sum: that is the point
 
 

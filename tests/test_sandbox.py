@@ -346,7 +346,7 @@ with Sandbox("default", Limits(disk=2)) as sandbox:
             f"for n in range({count}):\\n  open(str(n), 'wb').write(bytes({size}))"
         )
         assert (outcome.status, outcome.error) == ("killed", "filled its folder"), outcome
-    for forbidden in ("os.unlink('x')", "os.link('x', 'y')", "os.mkdir('d')"):
+    for forbidden in ("os.unlink('x')", "os.rename('x', 'y')", "os.mkdir('d')"):
         assert sandbox.run(f"import os; open('x', 'w'); {forbidden}").status == "raised"
     print(sandbox.run("import os; print(os.listdir())").stdout)
 """

@@ -13,7 +13,7 @@ class Folder:
 
     The first has a size, and the kernel takes it away when this process ends, however it ends. It
     lies at the same place on every machine, so that a job sees the same path. A plain folder is
-    bounded by looking (`full`), and only holds if jobs can't remove or link files (`landlock`).
+    bounded by looking (`full`), which needs jobs that can't remove files (`landlock.APPEND`).
     `owner`: the user that jobs run as; None: this process's own. `megabytes`: the size.
     """
 
