@@ -6,15 +6,16 @@ interpreter, its libraries and this package bound read-only, and no other file o
 outlive that; the server itself watches the supervisor (server.py), and nothing survives the server.
 """
 
-import os
 import shutil
 import sys
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+from stillroom.sandbox import kernel
 from stillroom.sandbox.server import SHARED_LIBRARIES
 
+_MAY_UNSHARE = 1 << 21  # CAP_SYS_ADMIN
 INSTALL = "apt-get install bubblewrap (or dnf, pacman: the package has the same name)"
 
 # What the server needs before it forks: to mount the job's folder, become another user, end the
@@ -30,7 +31,7 @@ def found() -> str | None:
 def command(python: str, source: Path, environment: Mapping[str, str]) -> list[str]:
     """What to put before the server's own command line."""
     words = [found() or "bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
-    if os.geteuid() != 0:
+    if not kernel.capabilities() & _MAY_UNSHARE:
         words.append("--unshare-user")
     words += ["--new-session", "--clearenv", "--cap-drop", "ALL"]
     for name in _CAPABILITIES:

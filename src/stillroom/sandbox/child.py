@@ -82,10 +82,9 @@ def _settle(cell: Cell, files: dict[str, str], parent: int) -> None:
     if cell.owner is not None:
         os.setgroups([])
         os.setresgid(cell.owner, cell.owner, cell.owner)
-        os.setresuid(cell.owner, cell.owner, cell.owner)  # the kernel takes the capabilities, too
-    elif sys.platform == "linux":
-        kernel.drop_capabilities()
+        os.setresuid(cell.owner, cell.owner, cell.owner)
     if sys.platform == "linux":
+        kernel.drop_capabilities()
         kernel.die_with_parent(parent)
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (cell.cpu, cell.cpu + 1))
@@ -112,7 +111,7 @@ def _lock(cell: Cell) -> None:
     if cell.ruleset is not None:
         landlock.restrict(cell.ruleset)
     os.dup2(cell.library, LIBRARY_DESCRIPTOR)
-    os.closerange(LIBRARY_DESCRIPTOR + 1, 1 << 16)
+    os.closerange(LIBRARY_DESCRIPTOR + 1, 256)  # the server has none above
     if cell.filter is not None:
         kernel.load_filter(cell.filter)
 

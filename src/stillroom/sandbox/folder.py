@@ -20,7 +20,7 @@ class Folder:
     def __init__(self, owner: int | None, megabytes: int, avoid: str) -> None:
         self.owner, self.size = owner, megabytes << 20
         self.path = "/var/tmp" if avoid.startswith("/tmp/") else "/tmp"
-        self.own = sys.platform == "linux" and self._mount(first=True)
+        self.own = sys.platform == "linux" and kernel.may_own_mounts() and self._first_mount()
         if not self.own:
             import tempfile  # its many libraries would make every fork dearer
 
@@ -28,19 +28,19 @@ class Folder:
             if owner is not None:
                 os.chown(self.path, owner, owner)
 
-    def _mount(self, first: bool) -> bool:
+    def _first_mount(self) -> bool:
+        kernel.own_mounts()
+        try:
+            self._mount()
+        except OSError:
+            return False
+        return True
+
+    def _mount(self) -> None:
         user, group = self.owner, self.owner
         if user is None or group is None:
             user, group = os.geteuid(), os.getegid()
-        try:
-            if first:
-                kernel.own_mounts()
-            kernel.mount_memory(self.path, self.size, ENTRIES, user, group)
-        except OSError:
-            if first:
-                return False
-            raise
-        return True
+        kernel.mount_memory(self.path, self.size, ENTRIES, user, group)
 
     def full(self) -> bool:
         """Whether more was written than may be. It stops looking as soon as that is known."""
@@ -63,7 +63,7 @@ class Folder:
         if left and self.own:
             # Not removed one by one: a tree may be too deep to walk.
             kernel.unmount(self.path)
-            self._mount(first=False)
+            self._mount()
             return True
         for path in left:
             if os.path.isdir(path) and not os.path.islink(path):

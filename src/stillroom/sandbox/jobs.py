@@ -12,7 +12,7 @@ class Limits:
     """What one job may use up. Only `steps` cuts at the same place on every machine.
 
     `steps`: lines of Python executed, those inside the standard library not counted; None: not
-    counted, and code runs some five times as fast. `wall` and `cpu`: seconds, the backstop.
+    counted, and code runs three to five times as fast. `wall` and `cpu`: seconds, the backstop.
     `memory`: MB of address space, the interpreter's 50 included. `disk`: MB in the job's folder.
     `output`: bytes of stdout and stderr together.
     """

@@ -64,15 +64,22 @@ def drop_capabilities() -> None:
     _checked(int(_libc.capset(header, (ctypes.c_uint32 * 6)())))
 
 
+def capabilities() -> int:
+    """The capabilities this process has, a bit each (capabilities(7))."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1], 16) for line in file if line.startswith("CapEff"))
+
+
 def own_mounts() -> None:
     """A mount namespace of this process's own; for a plain user inside a user namespace of its own.
 
-    OSError where the host forbids it, as Docker and Ubuntu's AppArmor do.
+    OSError where the host forbids it, as Docker and Ubuntu's AppArmor do; this process may then be
+    of no user, so try in another one first (`may_own_mounts`).
     """
-    try:
+    user, group = os.geteuid(), os.getegid()
+    if user == 0:
         _checked(_libc.unshare(NEW_NAMESPACE))
-    except PermissionError:
-        user, group = os.geteuid(), os.getegid()
+    else:
         _checked(_libc.unshare(NEW_USER | NEW_NAMESPACE))
         for name, text in (
             ("setgroups", "deny"),
@@ -82,6 +89,18 @@ def own_mounts() -> None:
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
     _checked(_libc.mount(None, b"/", None, ctypes.c_ulong(_RECURSIVE_PRIVATE), None))
+
+
+def may_own_mounts() -> bool:
+    """Whether `own_mounts` works here, found out by a forked process."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            own_mounts()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def mount_memory(folder: str, size: int, files: int, user: int, group: int) -> None:

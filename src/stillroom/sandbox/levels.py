@@ -103,7 +103,7 @@ def _sentences(known: dict[str, Any] | None, facts: dict[str, Any]) -> dict[str,
     abi = landlock.abi()
     linux = "" if sys.platform == "linux" else f": this is {sys.platform}, not Linux"
     strong = facts["strong"] if isinstance(facts["strong"], str) else "works"
-    user = "jobs run as this process's own user: only root can change it"
+    user = "jobs run as this process's own user: changing it takes root's capabilities"
     if known is not None and known["owner"] is not None:
         user = f"jobs run as user {known['owner']} (nobody)"
     folder = "a plain folder, looked at 100 times a second; files can't be removed by the job"

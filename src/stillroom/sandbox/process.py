@@ -49,7 +49,18 @@ class Server:
         if level == "strong":
             command = [*bubblewrap.command(python, SOURCE, _ENVIRONMENT), *command]
         passed = [inside.fileno()] + ([] if parent is None else [parent])
-        self.process = subprocess.Popen(
+        try:
+            self.process = self._start(command, passed)
+        except OSError as wrong:
+            raise _no_start(level, str(wrong)) from None
+        finally:
+            for descriptor in passed[1:]:
+                os.close(descriptor)
+            inside.close()
+        self.facts: dict[str, Any] = self._hear_facts(level)
+
+    def _start(self, command: list[str], passed: list[int]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -59,10 +70,6 @@ class Server:
             pass_fds=passed,
             start_new_session=True,  # Ctrl-C is the supervisor's to handle
         )
-        for descriptor in passed[1:]:
-            os.close(descriptor)
-        inside.close()
-        self.facts: dict[str, Any] = self._hear_facts(level)
 
     def _hear_facts(self, level: str) -> dict[str, Any]:
         heard = b""
@@ -74,11 +81,7 @@ class Server:
             facts: dict[str, Any] = json.loads(heard)
             return facts
         self.facts = {}
-        why = self.close()
-        raise UserError(
-            f"the sandbox of level {level!r} does not start: {why}",
-            do="`stillroom.sandbox.probe()` says what this machine offers",
-        )
+        raise _no_start(level, self.close())
 
     def send(self, job: Job) -> tuple[int, int]:
         """Hand over a job; descriptors to read its stdout and stderr from. OSError: server gone."""
@@ -134,6 +137,13 @@ class Server:
         """Close this process's ends only; the server goes on with whoever started it."""
         self.door.close()
         self._errors.close()
+
+
+def _no_start(level: str, why: str) -> UserError:
+    return UserError(
+        f"the sandbox of level {level!r} does not start: {why}",
+        do="`stillroom.sandbox.probe()` says what this machine offers",
+    )
 
 
 def _file(content: bytes) -> IO[bytes]:

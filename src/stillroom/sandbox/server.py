@@ -20,7 +20,7 @@ import time
 from importlib import import_module
 from typing import Any
 
-from stillroom.sandbox import child, landlock, seccomp
+from stillroom.sandbox import child, kernel, landlock, seccomp
 from stillroom.sandbox.folder import Folder
 
 ENDED, OUT_OF_TIME, OUT_OF_DISK = 0, 1, 2
@@ -32,6 +32,7 @@ WARM = (
     "itertools json math operator random re statistics string textwrap time typing"
 )
 NOBODY = 65534
+_FOR_NOBODY = 0b11100011  # CAP_CHOWN, DAC_OVERRIDE, KILL, SETGID, SETUID
 _LOOK = 0.01  # seconds between two looks at a folder without a size of its own
 SHARED_LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache")
 
@@ -55,8 +56,10 @@ def serve(settings: dict[str, Any]) -> None:
 
 class _Server:
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.door = socket.socket(fileno=settings["socket"])
-        self.parent, self.limits = settings["parent"], settings["limits"]
+        # Low numbers, so that a child need not look far for what to close.
+        self.door = socket.socket(fileno=_low(settings["socket"]))
+        self.parent = None if settings["parent"] is None else _low(settings["parent"])
+        self.limits = settings["limits"]
         locked = settings["level"] != "none"
         owner = _owner() if locked else None
         self.landlock = landlock.abi() if locked else 0
@@ -155,8 +158,8 @@ class _Server:
 
 
 def _owner() -> int | None:
-    """The user that jobs run as: nobody, where this process is root and there is such a user."""
-    if os.geteuid() != 0 or sys.platform != "linux":
+    """The user that jobs run as: nobody, where there is one and this process may act for it."""
+    if sys.platform != "linux" or kernel.capabilities() & _FOR_NOBODY != _FOR_NOBODY:
         return None
     with open("/proc/self/uid_map") as file:
         ranges = [tuple(map(int, line.split())) for line in file]
@@ -196,6 +199,12 @@ def _public(name: str) -> bool:
             return False
         name = os.path.dirname(name)
     return True
+
+
+def _low(descriptor: int) -> int:
+    low = os.dup(descriptor)
+    os.close(descriptor)
+    return low
 
 
 def _has_ended(pid: int) -> bool:
