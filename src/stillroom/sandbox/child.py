@@ -97,11 +97,11 @@ def _settle(cell: Cell, files: dict[str, str], parent: int) -> None:
 
 def limit(limits: dict[str, Any]) -> None:
     """What the server takes on before it forks, for its children to inherit."""
-    resource.setrlimit(resource.RLIMIT_AS, (limits["memory"] << 20,) * 2)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits["disk"] << 20,) * 2)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (limits["memory"] << 20,) * 2)
         kernel.no_new_privileges()
         kernel.hide_memory()
 

@@ -79,6 +79,7 @@ class _Server:
             path=(library, f"{library}/lib-dynload"),
             library=os.open(child.LIBRARY, os.O_RDONLY | os.O_DIRECTORY),
         )
+        self._end = 0, 0.0  # of the last child
         self.poll = select.poll()
         self.poll.register(self.door, select.POLLIN)
         if self.parent is not None:
@@ -123,17 +124,23 @@ class _Server:
         kind = self._watch(pid)
         if kind != ENDED:
             os.kill(pid, signal.SIGKILL)
-        _, status, used = os.wait4(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        spent = used.ru_utime + used.ru_stime >= self.limits["cpu"]
-        if code == -signal.SIGXCPU or (code == -signal.SIGKILL and spent):
+            self._reap(pid)
+        code, spent = self._end
+        if code == -signal.SIGXCPU or (code == -signal.SIGKILL and spent >= self.limits["cpu"]):
             kind = OUT_OF_TIME
         if not self.folder.own and kind == ENDED and self.folder.full():
             kind = OUT_OF_DISK
         return kind, code
 
+    def _reap(self, pid: int, options: int = 0) -> bool:
+        """Take note of the exit code and CPU seconds of the child, if it has ended."""
+        reaped, status, used = os.wait4(pid, options)
+        if reaped:
+            self._end = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+        return reaped != 0
+
     def _watch(self, pid: int) -> int:
-        """Wait for the child's end; says ENDED then, or why it must be killed."""
+        """Wait for the child's end and reap it; says ENDED then, or why it must be killed."""
         deadline = time.monotonic() + self.limits["wall"]
         self.poll.modify(self.door, 0)  # 0: only that the other end has closed
         ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
@@ -143,7 +150,7 @@ class _Server:
             while (left := deadline - time.monotonic()) > 0:
                 step = left if self.folder.own and ended >= 0 else min(left, _LOOK)
                 ready = [one for one, _ in self.poll.poll(1000 * step)]
-                if ended in ready or (ended < 0 and _has_ended(pid)):
+                if (ended in ready or ended < 0) and self._reap(pid, os.WNOHANG):
                     return ENDED
                 if ready:
                     return OUT_OF_TIME  # nobody is left to tell
@@ -205,7 +212,3 @@ def _low(descriptor: int) -> int:
     low = os.dup(descriptor)
     os.close(descriptor)
     return low
-
-
-def _has_ended(pid: int) -> bool:
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
