@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -25,7 +26,7 @@ _START = (
     "from stillroom.sandbox.server import serve; serve(json.loads(sys.argv[2]))"
 )
 # As `-I` would, but PYTHONHASHSEED counts: nothing else is in the environment.
-_FLAGS = ("-s", "-S", "-P", "-B", "-X", "utf8")
+_FLAGS = ("-s", "-S", "-P", "-X", "utf8", *(["-B"] if sys.dont_write_bytecode else []))
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "TZ": "UTC0", "LD_BIND_NOW": "1"}
 _PATIENCE = 30.0  # seconds until a server must stand
 
@@ -120,8 +121,9 @@ class Server:
         with suppress(OSError):
             self.door.shutdown(socket.SHUT_RDWR)
         self.door.close()
+        _await_end(self.process.pid, 5)
         try:
-            self.process.wait(5)
+            self.process.wait(0 if hasattr(os, "pidfd_open") else 5)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -137,6 +139,16 @@ class Server:
         """Close this process's ends only; the server goes on with whoever started it."""
         self.door.close()
         self._errors.close()
+
+
+def _await_end(pid: int, seconds: float) -> None:
+    """Sleep until that child has ended. Popen.wait would look, and sleep, and look again."""
+    if hasattr(os, "pidfd_open"):
+        ended = os.pidfd_open(pid)
+        watch = select.poll()
+        watch.register(ended, select.POLLIN)
+        watch.poll(1000 * seconds)
+        os.close(ended)
 
 
 def _no_start(level: str, why: str) -> UserError:

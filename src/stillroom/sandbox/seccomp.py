@@ -12,7 +12,7 @@ switches to another architecture's numbers, and x32's are not on the list.
 
 import ctypes
 import errno
-import platform
+import os
 import struct
 import sys
 
@@ -75,7 +75,7 @@ class Program(ctypes.Structure):
 
 def available() -> bool:
     """Whether this machine's calls are known here and the kernel filters them."""
-    if sys.platform != "linux" or platform.machine() not in _ARCHITECTURES:
+    if sys.platform != "linux" or os.uname().machine not in _ARCHITECTURES:
         return False
     try:
         return kernel.prctl(21) in (0, 2)  # PR_GET_SECCOMP
@@ -85,7 +85,7 @@ def available() -> bool:
 
 def program() -> Program:
     """The filter for this machine's architecture; KeyError where its calls are not known."""
-    column, architecture = _ARCHITECTURES[platform.machine()]
+    column, architecture = _ARCHITECTURES[os.uname().machine]
     code: list[_Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, architecture),
