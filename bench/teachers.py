@@ -332,8 +332,13 @@ def _sandboxed(levels: dict[str, Any]) -> list[Figure]:
                 f"sandbox, {level}: attacks contained",
                 len(one["contained"]) if one else None, "", ">= 12", 12,
             ),
-            Figure(f"sandbox, {level}: a job alone", _middle(one.get("cold_ms")), "ms", "<= 60", 20),
-            Figure(f"sandbox, {level}: a job of a batch", _middle(one.get("batch_ms")), "ms", "<= 2", 200),
+            Figure(
+                f"sandbox, {level}: a job alone", _middle(one.get("cold_ms")), "ms", "<= 60", 20
+            ),
+            Figure(
+                f"sandbox, {level}: a job of a batch", _middle(one.get("batch_ms")), "ms", "<= 2",
+                200,
+            ),
         ]  # fmt: skip
     return figures
 
