@@ -1,5 +1,6 @@
 """Lessons by a model: what is right is kept, what is wrong is not, nothing is taken on trust."""
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -13,7 +14,8 @@ from lesson_teacher import LessonTeacher
 import stillroom
 from stillroom import check_world, dataset
 from stillroom.errors import UserError
-from stillroom.world import Message
+from stillroom.ledger import Ledger, TaskTeacher
+from stillroom.world import Message, Verdict
 from stillroom.worlds.lessons.written import Written
 from stillroom.worlds.lessons.written.answers import agree, majority
 from stillroom.worlds.lessons.written.claims import claims
@@ -40,6 +42,20 @@ def test_wrong_lessons_are_refused_and_right_ones_kept(tmp_path: Path) -> None:
     assert sum(n for (ok, slip), n in found.items() if ok and slip) == 0, found
     assert found[False, ""] <= 0.05 * found[True, ""], found
     assert len(found) > 6, found
+
+
+def test_questions_belong_to_their_level_and_split(tmp_path: Path) -> None:
+    run = stillroom.run(
+        DRAFTS, count=12, out=tmp_path / "r", workers=0, settings=QUICK,
+        teacher=LessonTeacher(DRAFTS, 60, wrong=0),
+    )  # fmt: skip
+    record = next(one for one in run.dataset if one.task["split"] == "train")
+    for change in ({"split": "test"}, {"level": 8}):
+        task = record.task | change
+        data = record.data | {"level": task["level"]}
+        verdict = DRAFTS.check(task, data, stillroom.Context("key"))
+        assert isinstance(verdict, Verdict)
+        assert [c.name for c in verdict.checks if not c.ok] == ["level and split", "standing"]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +103,11 @@ class TopicTeacher:
         )
 
 
+async def judged(world: Written, record: stillroom.Record, teacher: Any = None) -> Verdict:
+    verdict = world.check(record.task, record.data, stillroom.Context("key", teacher=teacher))
+    return verdict if isinstance(verdict, Verdict) else await verdict
+
+
 def test_topics_stand_on_votes_that_the_ledger_holds(tmp_path: Path) -> None:
     world = Written(topics=("Italy", "Spain", "Utopia"))
     run = stillroom.run(
@@ -98,6 +119,15 @@ def test_topics_stand_on_votes_that_the_ledger_holds(tmp_path: Path) -> None:
     assert {c.name for c in record.verdict.checks} >= {"votes", "votes recorded"}
     report = stillroom.verify(run.folder, replay=2)
     assert report.ok, report.problems
+    # The example was put to no vote: it stands under no check.
+    assert "London" in record.data["text"]
+    assert 0 < record.verdict.score < 0.5
+    ledger = Ledger(run.folder / "ledger.sqlite", read_only=True)
+    recorded = TaskTeacher(ledger, "topics", record.task_id, None)
+    record.data["exercises"][2]["votes"][0] = "Milan"  # still a majority, but not what was said
+    checks = asyncio.run(judged(world, record, recorded)).checks
+    ledger.close()
+    assert [c.name for c in checks if not c.ok] == ["votes recorded"]
     apart = {record.tags["topic"]: record for record in dataset.rest(run.folder)}
     assert {record.tags["standing"] for record in apart.values()} == {"unverified"}
     assert "no majority" in apart["Utopia"].verdict.reason
@@ -208,6 +238,10 @@ def test_extracts_of_dated_documents_seed_lessons(tmp_path: Path) -> None:
     for record in run.dataset:
         assert record.origin.source == "notes.txt (2019-05-01)"
         assert record.data["source"]["end"] > record.data["source"]["begin"]
+    for place in ({"date": "2020-05-01"}, {"name": "other.txt"}, {"end": 4000}):
+        moved = record._replace(data=record.data | {"source": record.data["source"] | place})
+        checks = asyncio.run(judged(world, moved)).checks
+        assert [c.name for c in checks if not c.ok] == ["source"]
     with pytest.raises(UserError, match=r"can't read the document gone\.txt"):
         stillroom.run(
             "written", out=tmp_path / "x",

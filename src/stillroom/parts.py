@@ -140,7 +140,7 @@ def reason(checks: Iterable[Check]) -> str:
 def index_leaves(folder: Path, dataset: bool) -> Iterator[bytes]:
     """Leaves of the dataset's rows in order, or of all the other rows."""
     file = pq.ParquetFile(folder / "index.parquet")
-    for batch in file.iter_batches(columns=["leaf", "outcome"]):
+    for batch in file.iter_batches(4096, columns=["leaf", "outcome"]):
         for leaf, outcome in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             if (outcome == "kept") == dataset:
                 yield leaf

@@ -42,6 +42,8 @@ from stillroom.files import (
 from stillroom.parts import INDEX, Shard, generation_folder, generation_root, index_of, tally
 from stillroom.record import canonical, digest
 
+INDEX_ROWS = 16_384  # of the index that are written together
+
 # What may lie in a folder whose run was killed before it was named.
 _EMPTY_RUN = {".lock", "private", "recipe.toml", "world", "events.jsonl"}
 
@@ -139,15 +141,7 @@ class Run:
         folder = self.generation(number)
         cut = max(0, sum(s.kept for s in shards) - count)
         self._drop_surplus(folder, shards)
-        dropped: list[tuple[str, str]] = []
-        part = folder / ".index.parquet.part"
-        with pq.ParquetWriter(part, INDEX, compression="zstd") as writer:
-            for shard in shards:
-                wanted = shard.kept - (cut if shard is shards[-1] else 0)
-                table, reasons = index_of(folder, shard, wanted)
-                writer.write_table(table)
-                dropped += reasons
-        part.replace(folder / "index.parquet")
+        dropped = _write_index(folder, shards, cut)
         numbers = tally(shards)
         manifest = {
             "stage": "make",
@@ -300,6 +294,25 @@ def reasons(run: Path) -> dict[str, int]:
             if reason != "surplus":
                 counts[reason] = counts.get(reason, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _write_index(folder: Path, shards: list[Shard], cut: int) -> list[tuple[str, str]]:
+    """Write index.parquet; (id, why) of every record that is not in the dataset.
+
+    Shards share row groups: Parquet keeps some 10 kB of memory for each group until the end.
+    """
+    dropped: list[tuple[str, str]] = []
+    part, waiting = folder / ".index.parquet.part", list[pa.Table]()
+    with pq.ParquetWriter(part, INDEX, compression="zstd") as writer:
+        for shard in shards:
+            table, reasons = index_of(folder, shard, shard.kept - cut * (shard is shards[-1]))
+            waiting.append(table)
+            dropped += reasons
+            if shard is shards[-1] or sum(len(one) for one in waiting) >= INDEX_ROWS:
+                writer.write_table(pa.concat_tables(waiting))
+                waiting.clear()
+    part.replace(folder / "index.parquet")
+    return dropped
 
 
 def is_run(folder: Path) -> bool:

@@ -123,34 +123,40 @@ class Bucket:
     """
 
     def __init__(self, per_minute: float | None) -> None:
-        self.per_minute = per_minute
-        self._level = per_minute or 0.0
-        self._at = time.monotonic()
+        self._size = per_minute or 0.0
+        self._most = self._rate = None if per_minute is None else per_minute / 60
+        self._level, self._at = self._size, time.monotonic()
 
     def wait(self, cost: float, now: float) -> float:
         """Seconds until so much may go."""
-        if self.per_minute is None:
+        if self._rate is None:
             return 0.0
-        self._fill(now)
-        short = min(cost, self.per_minute) - self._level
-        return max(0.0, short * 60 / self.per_minute)
+        self._fill(now, self._rate)
+        return max(0.0, (min(cost, self._size) - self._level) / self._rate)
 
     def take(self, cost: float, now: float) -> None:
-        if self.per_minute is not None:
-            self._fill(now)
+        if self._rate is not None:
+            self._fill(now, self._rate)
             self._level -= cost
 
-    def told(self, limit: float | None, left: float | None) -> None:
-        """What the server's headers say: its limit a minute, and how much of it is left."""
-        if limit and (self.per_minute is None or limit < self.per_minute):
-            self.per_minute, self._level, self._at = limit, limit, time.monotonic()
-        if left is not None and self.per_minute is not None:
-            self._level = min(self._level, left)
+    def told(self, limit: float, left: float, reset: float) -> None:
+        """What a server's headers say: its bucket's size, what is left in it, and how many seconds
+        it takes to be full again. A limit is a minute's, unless that time tells of a longer one.
+        The recipe's own limit holds where it is lower.
+        """
+        now, used = time.monotonic(), limit - left
+        if self._rate is not None:
+            self._fill(now, self._rate)
+        if used >= 1 and reset > 0:
+            rate = min(limit / 60, used / reset)
+            self._rate = rate if self._most is None else min(rate, self._most)
+            first, self._size = not self._size, min(self._size or limit, limit)
+            self._level = left if first else min(self._level, left)
+            self._at = now
 
-    def _fill(self, now: float) -> None:
-        assert self.per_minute is not None
-        grown = self._level + (now - self._at) * self.per_minute / 60
-        self._level, self._at = min(self.per_minute, grown), now
+    def _fill(self, now: float, rate: float) -> None:
+        self._level = min(self._size, self._level + (now - self._at) * rate)
+        self._at = now
 
 
 class Pace:

@@ -179,17 +179,12 @@ class Endpoint:
         return raw.replace(self._key.encode(), b"[key]") if self._key else raw
 
     def _limits(self, headers: Mapping[str, str]) -> None:
-        def number(name: str) -> float | None:
-            try:
-                return float(headers[f"x-ratelimit-{name}"])
-            except (KeyError, ValueError):
-                return None
-
-        if "x-ratelimit-limit-requests" in headers:
-            limit, left = number("limit-requests"), number("remaining-requests")
-            self.admission.requests.told(limit, left)
-        if "x-ratelimit-limit-tokens" in headers:
-            self.admission.tokens.told(number("limit-tokens"), number("remaining-tokens"))
+        for name, bucket in (
+            ("requests", self.admission.requests),
+            ("tokens", self.admission.tokens),
+        ):
+            if f"x-ratelimit-limit-{name}" in headers and (said := replies.limits(headers, name)):
+                bucket.told(*said)
 
     def _no_server_yet(self, why: str) -> None:
         """What goes wrong before anything went right is a wrong address, not bad luck."""

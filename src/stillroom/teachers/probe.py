@@ -104,7 +104,17 @@ async def _answer(endpoint: "Endpoint", question: str, params: dict[str, Any]) -
         answer = orjson.loads(raw)
     except (aiohttp.ClientError, OSError, ValueError):  # TimeoutError is an OSError
         return None
-    return raw if status == 200 and isinstance(answer, dict) else None
+    if status != 200 or not isinstance(answer, dict):
+        return None
+    _pay(endpoint, answer.get("usage"))
+    return raw
+
+
+def _pay(endpoint: "Endpoint", usage: Any) -> None:
+    """Probes are paid for like everything else."""
+    if isinstance(usage, dict):
+        prompt, said = (int(usage.get(f"{of}_tokens") or 0) for of in ("prompt", "completion"))
+        endpoint.budget.paid(prompt + said, endpoint.budget.cost(prompt, said))
 
 
 def words(honours: dict[str, bool | None]) -> str:

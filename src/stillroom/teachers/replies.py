@@ -1,6 +1,7 @@
 """What an OpenAI-compatible server's answer means: good, busy, faulty for now, or no use asking."""
 
 import email.utils
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,3 +142,22 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(given).timestamp() - time.time())
     except (TypeError, ValueError):
         return None
+
+
+def limits(headers: Mapping[str, str], name: str) -> tuple[float, float, float] | None:
+    """Size of a server's bucket of requests or tokens, what is left, seconds until it is full.
+
+    As the OpenAI API writes them: x-ratelimit-reset-requests is such as "6m0s" or "20ms".
+    """
+    try:
+        limit, left = (float(headers[f"x-ratelimit-{of}-{name}"]) for of in ("limit", "remaining"))
+        reset = headers.get(f"x-ratelimit-reset-{name}", "")
+        if not reset:
+            return limit, left, 60 * (limit - left) / limit  # a minute's worth, then
+        found = re.findall(r"([\d.]+)(ms|s|m|h|d|$)", reset)
+        return limit, left, sum(float(number) * _SECONDS[unit] for number, unit in found)
+    except (KeyError, ValueError, ZeroDivisionError):
+        return None
+
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

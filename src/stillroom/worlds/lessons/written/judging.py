@@ -7,6 +7,7 @@ refused, so that it is kept apart from the dataset, as evidence.
 
 from typing import Any, NamedTuple
 
+from stillroom import sandbox
 from stillroom.world import Check, Data, Task, Verdict
 from stillroom.worlds.lessons import checking, reading
 from stillroom.worlds.lessons.content import content
@@ -17,7 +18,6 @@ from stillroom.worlds.lessons.written.claims import claims, covered
 
 PLANNED = ("concept", "topic", "level", "audience", "style", "locale")
 VERIFIED, VOTED, UNVERIFIED = "verified", "voted", "unverified"
-LEVELS_OF_SANDBOX = ("", "default", "strong", "none")
 
 
 class Judged(NamedTuple):
@@ -37,16 +37,17 @@ def judge(task: Task, data: Data) -> Judged:
     except ValueError as wrong:
         return Judged(_no("form", str(wrong)), UNVERIFIED, "")
     looks = [_as_planned(task, data, found)]
-    standing, under = UNVERIFIED, list[tuple[int, int]]()
+    standing, solved = UNVERIFIED, _pairs(found)
     if task.get("concept"):
         asked = _questions(task, found)
         looks += [asked.check, _fits(task, asked.pairs), _solved(task, found, asked.pairs)]
         standing = VERIFIED if all(one.ok for one in looks) else UNVERIFIED
     else:
-        looks.append(_voted(data, found))
+        solved = found.exercises  # the example's answer was put to no vote
+        looks.append(_voted(data))
         standing = VOTED if looks[-1].ok else UNVERIFIED
-    if standing != UNVERIFIED:
-        under += [(p.begin, p.end) for pair in _pairs(found) for p in pair if p is not None]
+    parts = [part for pair in solved for part in pair if part is not None]
+    under = [(part.begin, part.end) for part in parts if standing != UNVERIFIED]
     ran = code.run(data["text"])
     found_claims = claims(data["text"])
     false = [one.told for one in found_claims if not one.true]
@@ -68,7 +69,8 @@ def check(task: Task, data: Data) -> Verdict:
         Check("standing", data["standing"] == judged.standing, f"it is {judged.standing}"),
         Check(
             "sandbox",
-            data["sandbox"] in LEVELS_OF_SANDBOX and bool(data["sandbox"]) == bool(judged.sandbox),
+            data["sandbox"] in ("", *sandbox.LEVELS)
+            and bool(data["sandbox"]) == bool(judged.sandbox),
             f"{data['sandbox']!r}",
         ),
         Check("version", data["version"] in ("draft", "revision", "given"), data["version"]),
@@ -158,7 +160,7 @@ def _fault(concept: str, asked: Question, answer: form.Part | None) -> str:
     return answers.fault(concept, asked, answer.text) if answer else "no answer is given"
 
 
-def _voted(data: Data, found: form.Form) -> Check:
+def _voted(data: Data) -> Check:
     """More than half of the samples of each question agree with the lesson's answer."""
     for n, one in enumerate(data["exercises"], 1):
         winner = answers.majority(one["votes"])
