@@ -91,6 +91,7 @@ def test_a_fault_for_now_costs_an_attempt_and_no_record(tmp_path: Path, fault: s
         stats = server.stats()
     assert [type(a) for a in answers] == [Answer] * 3, answers
     assert stats["by_fault"].get(fault, 0) == 1, stats
+    assert stats["requests"] == 4, stats  # three questions, one of them put again
 
 
 def test_a_fault_for_ever_fails_after_five_attempts(tmp_path: Path) -> None:
@@ -330,7 +331,10 @@ def test_keys_are_written_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with Server(latency_ms=1, key=KEY, faults={"500": 0.3, "html": 0.1}) as server:
         url = f'teacher.url="{server.url}"'
         stillroom.run(Asked(), count=60, out=tmp_path / "a", workers=2, settings=[url, *table])
-        server.control(key="another", faults={})  # it repeats the key it was given
+        server.control(faults={}, mode="fixed", text=f"Your key is {KEY}!")  # it repeats it
+        run = stillroom.run(Asked(), count=8, out=tmp_path / "c", workers=0, settings=[url, *table])
+        assert {record.data["answer"] for record in run.dataset} == {"Your key is [key]!"}
+        server.control(key="another")
         with pytest.raises(UserError, match="refuses the key"):
             stillroom.run(Asked(), count=60, out=tmp_path / "b", workers=0, settings=[url, *table])
     from stillroom.view.page import write_page
