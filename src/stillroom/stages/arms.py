@@ -1,0 +1,191 @@
+"""The trainings of a distillation: each arm with each seed, all treated alike."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stillroom import files
+from stillroom.engines.local import Local
+from stillroom.fold import Watch
+from stillroom.stages import views
+from stillroom.stages.distilling import Plan, write_job, write_questions
+from stillroom.stages.questions import Sets
+from stillroom.stages.teaching import Taken, graded
+from stillroom.students import arm as arm_
+from stillroom.students import chat
+from stillroom.students.chat import Example
+from stillroom.students.preflight import preflight
+
+SLACK = 16  # tokens that an answer may be longer than the longest that was learnt
+
+
+@dataclass
+class Arm:
+    """A trained arm: one folder a seed, what it cost, and its graded answers by test."""
+
+    name: str
+    examples: int
+    rate: float
+    folders: list[Path] = field(default_factory=list)
+    courses: list[dict[str, Any]] = field(default_factory=list)
+    answers: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
+    """{test: for each seed the graded answers}."""
+    tried: dict[str, float] = field(default_factory=dict)
+    """{learning rate: share right of the validation questions}."""
+
+
+async def train_all(
+    plan: Plan, sets: Sets, taken: Taken, tokenizer: Any, engine: Local, watch: Watch
+) -> dict[str, Arm]:
+    """Write what each arm learns, look at it once before anything is trained, then train."""
+    names = ["distilled", *plan.how.arms]
+    learnt = {name: _examples(plan, name, sets, taken, tokenizer) for name in names}
+    first = views.chats("distilled", plan.how, sets, taken)[0]
+    for line in preflight(tokenizer, learnt["distilled"], first):
+        watch.say(line)
+    most = plan.how.max_tokens or SLACK + max(
+        len(one.ids) - one.start for examples in learnt.values() for one in examples
+    )
+    asks = {}
+    for name in ("validation", "test", "extrapolate"):
+        questions = getattr(sets, name)
+        if questions:
+            path = plan.home / "questions" / f"{name}.parquet"
+            asks[name] = write_questions(path, questions, tokenizer)
+    done = await asyncio.gather(
+        *(_arm(plan, name, learnt, asks, most, engine, watch) for name in names)
+    )
+    return {arm.name: arm for arm in done}
+
+
+def _examples(
+    plan: Plan, name: str, sets: Sets, taken: Taken, tokenizer: Any
+) -> list[Example]:
+    """An arm's examples as token ids, and on disk for the workers."""
+    chats = views.chats(name, plan.how, sets, taken)
+    examples = chat.encode(tokenizer, chats, plan.how.context)
+    if examples:
+        arm_.write_examples(plan.home / "data" / f"{name}.parquet", examples)
+    return examples
+
+
+async def _arm(
+    plan: Plan,
+    name: str,
+    learnt: dict[str, list[Example]],
+    asks: dict[str, Path],
+    most: int,
+    engine: Local,
+    watch: Watch,
+) -> Arm:
+    """Choose the learning rate on the validation split, then train and judge every seed."""
+    rates = plan.how.rates if learnt[name] else ()
+    arm = Arm(name, len(learnt[name]), rates[0] if rates else plan.how.train.learning_rate)
+    if len(rates) > 1:
+        shares = await asyncio.gather(
+            *(_share(plan, name, rate, learnt, asks, most, engine, watch) for rate in rates)
+        )
+        arm.tried = {f"{rate:g}": share for rate, share in zip(rates, shares, strict=True)}
+        arm.rate = max(zip(shares, rates, strict=True), key=lambda one: (one[0], -one[1]))[1]
+    tests = [test for test in ("test", "extrapolate") if test in asks]
+    if len(rates) > 1:
+        tests.insert(0, "validation")
+    arm.folders = [_folder(plan, name, arm.rate, seed) for seed in range(plan.how.seeds)]
+    await asyncio.gather(
+        *(
+            _run(plan, folder, name, arm.rate, seed, learnt,
+                 {test: asks[test] for test in tests if test != "validation" or seed == 0},
+                 most, engine, watch)  # fmt: skip
+            for seed, folder in enumerate(arm.folders)
+        )
+    )
+    for folder in arm.folders:
+        arm.courses.append(files.read_json(folder / "course.json") or {})
+        for test in tests:
+            if test != "validation":
+                found = await graded(plan, engine, asks[test], folder / f"{test}.parquet")
+                arm.answers.setdefault(test, []).append(found)
+    return arm
+
+
+async def _share(
+    plan: Plan,
+    name: str,
+    rate: float,
+    learnt: dict[str, list[Example]],
+    asks: dict[str, Path],
+    most: int,
+    engine: Local,
+    watch: Watch,
+) -> float:
+    """The share of validation questions that the first seed gets right at this rate."""
+    folder = _folder(plan, name, rate, 0)
+    asked = {"validation": asks["validation"]}
+    known = files.read_json(folder / "job.json")
+    if known is None or len(known["ask"]) < 2:  # else it was chosen, and judged since
+        await _run(plan, folder, name, rate, 0, learnt, asked, most, engine, watch)
+    found = await graded(plan, engine, asked["validation"], folder / "validation.parquet")
+    greedy = [row["right"] for row in found if row["sample"] == 0]
+    return sum(greedy) / len(greedy)
+
+
+async def _run(
+    plan: Plan,
+    folder: Path,
+    name: str,
+    rate: float,
+    seed: int,
+    learnt: dict[str, list[Example]],
+    asks: dict[str, Path],
+    most: int,
+    engine: Local,
+    watch: Watch,
+) -> None:
+    how, examples = plan.how, learnt[name]
+    tokens = how.train.tokens
+    if name == "answer-only-examples":
+        tokens = round(tokens * _mean(examples) / _mean(learnt["distilled"]))
+    training = how.train.model_copy(update={"learning_rate": rate, "tokens": tokens})
+    samples = {"samples": how.samples, "temperature": 1.0, "greedy": 1, "max_tokens": most}
+    from_folder = Path(how.student).is_dir()
+    logits = None
+    if how.mode == "logits" and name == "distilled":
+        logits = {**how.logits.model_dump(mode="json"), "teacher": _teacher_model(plan)}
+    data = plan.home / "data" / f"{name}.parquet"
+    write_job(
+        folder,
+        {
+            "training": training.model_dump(mode="json"),
+            "seed": seed,
+            "size": "" if from_folder else how.student,
+            "folder": str(Path(how.student).resolve()) if from_folder else "",
+            "lora": how.lora,
+            "tokenizer": str((plan.home / "tokenizer").resolve()),
+            "context": how.context,
+            "examples": str(data.resolve()) if examples else "",
+            "logits": logits,
+            "model": "",
+            "ask": [
+                {**samples, "questions": str(path.resolve()), "to": f"{test}.parquet",
+                 **({"samples": 0} if test == "validation" else {})}
+                for test, path in asks.items()
+            ],
+        },  # fmt: skip
+    )
+    await plan.work(engine, folder, watch, f"{name}, seed {seed}")
+
+
+def _teacher_model(plan: Plan) -> str:
+    assert plan.how.teacher is not None
+    own = plan.home / "teacher" / "model"
+    return str((own if plan.how.teacher.student else Path(plan.how.teacher.folder)).resolve())
+
+
+def _folder(plan: Plan, name: str, rate: float, seed: int) -> Path:
+    return plan.home / "arms" / name / f"rate-{rate:g}" / f"seed-{seed}"
+
+
+def _mean(examples: Sequence[Example]) -> float:
+    return sum(len(one.ids) for one in examples) / max(1, len(examples))

@@ -1,0 +1,1 @@
+"""What learns: causal language models, their tokenizers, the training loop, what they are fed."""

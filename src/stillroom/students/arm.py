@@ -1,0 +1,151 @@
+"""One training with one seed, in a worker process.
+
+FOLDER/job.json says what to do; FOLDER/model, course.json and the answers come of it. What is done
+is not done again, and a training that was cut off goes on from its checkpoint.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stillroom import files
+
+PROGRESS = "progress.json"  # how far a training is; no more than a hint for who waits
+
+Progress = Callable[[int, int, float], None]
+
+
+def work(given: dict[str, Any]) -> None:
+    """What the engine calls: train in given["folder"] where that is not done, answer questions."""
+    folder = Path(given["folder"])
+    job = files.read_json(folder / "job.json", "training", "seed")
+    if job is None:
+        raise UserError("no training is there", folder)
+    told = 0.0
+
+    def tell(step: int, steps: int, loss: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > 1:
+            told = time.monotonic()
+            line = {"step": step, "steps": steps, "loss": loss}
+            (folder / PROGRESS).write_bytes(orjson.dumps(line))
+
+    if not job["model"] and files.read_json(folder / "course.json") is None:
+        train(folder, job, tell)
+    for ask in job["ask"]:
+        if not (folder / ask["to"]).exists():
+            answer(folder, job, ask)
+    (folder / PROGRESS).unlink(missing_ok=True)
+
+
+def train(folder: Path, job: dict[str, Any], progress: Progress) -> None:
+    """Train the job's student and save it."""
+    from stillroom.students import training
+    from stillroom.students.student import Student
+
+    how = training.Training.model_validate(job["training"])
+    if job["folder"]:
+        student = Student.load(job["folder"], lora=job["lora"], seed=job["seed"])
+    else:
+        student = Student.new(
+            job["size"], job["tokenizer"], context=job["context"], seed=job["seed"]
+        )
+    course = training.Course()
+    if job["examples"]:
+        examples = read_examples(Path(job["examples"]))
+        course = training.fit(
+            student.model,
+            examples,
+            how,
+            seed=job["seed"],
+            pad=student.pad,
+            folder=folder,
+            about={"job": {k: job[k] for k in ("size", "folder", "lora", "logits")}},
+            progress=progress,
+            **_loss(job, student),
+        )
+    student.save(folder / "model")
+    about = {"parameters": student.parameters, **asdict(course)}
+    files.write_json(folder / "course.json", about)
+    for old in folder.glob("checkpoint-*"):
+        shutil.rmtree(old)
+
+
+def answer(folder: Path, job: dict[str, Any], ask: dict[str, Any]) -> None:
+    """Let the trained student answer a file of questions, greedily and by samples."""
+    import pyarrow as pa
+    import torch
+
+    from stillroom.students.chat import encode_prompts
+    from stillroom.students.generation import generate
+    from stillroom.students.student import Student
+
+    torch.set_num_threads(job["training"]["threads"])
+    student = Student.load(job["model"] or folder / "model")
+    table = files.read_parquet(Path(ask["questions"]))
+    ids, prompts = table["id"].to_pylist(), encode_prompts(student.tokenizer, table["prompt"].to_pylist())
+    began, rows = time.process_time(), []
+    temperatures = [0.0] * ask["greedy"] + [ask["temperature"]] * ask["samples"]
+    for sample, temperature in enumerate(temperatures):
+        said = generate(
+            student.model,
+            prompts,
+            end=student.tokenizer.eos_token_id,
+            most=ask["max_tokens"] or student.context,
+            temperature=temperature,
+            seed=1_000_003 * job["seed"] + sample,
+        )
+        texts = student.tokenizer.batch_decode(
+            [one.ids for one in said], skip_special_tokens=False
+        )
+        rows += [
+            {"id": i, "sample": sample, "text": text, "ended": one.ended, "logprob": one.logprob,
+             "prompt_tokens": len(prompt), "tokens": len(one.ids) + one.ended}
+            for i, text, one, prompt in zip(ids, texts, said, prompts, strict=True)
+        ]  # fmt: skip
+    answers = pa.Table.from_pylist(rows).replace_schema_metadata(
+        {
+            "cpu_seconds": str(time.process_time() - began),
+            "parameters": str(student.parameters),
+        }
+    )
+    files.write_file(folder / ask["to"], files.parquet_bytes(answers))
+
+
+def tokenizer_of(folder: str) -> Any:
+    """The tokenizer of a model's folder, without the model."""
+    from stillroom.students.student import tokenizer_from
+
+    return tokenizer_from(folder)
+
+
+def write_examples(path: Path, examples: list[Any]) -> None:
+    import pyarrow as pa
+
+    kind = pa.schema([("ids", pa.list_(pa.int32())), ("start", pa.int32())])
+    table = pa.Table.from_pydict(
+        {"ids": [one.ids for one in examples], "start": [one.start for one in examples]}, kind
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_file(path, files.parquet_bytes(table))
+
+
+def read_examples(path: Path) -> list[Any]:
+    from stillroom.students.chat import Example
+
+    table = files.read_parquet(path)
+    return [Example(*row) for row in zip(table["ids"].to_pylist(), table["start"].to_pylist(), strict=True)]
+
+
+def _loss(job: dict[str, Any], student: Any) -> dict[str, Any]:
+    """The keyword `loss` of fit, where it is not the text's alone."""
+    if not job["logits"]:
+        return {}
+    from stillroom.students.imitation import imitation
+
+    return {"loss": imitation(job["logits"], student)}
