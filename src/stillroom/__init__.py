@@ -9,9 +9,12 @@ if TYPE_CHECKING:
     from stillroom.pipeline import run
     from stillroom.record import Record
     from stillroom.stages.adopt import check
+    from stillroom.stages.distill import distill
     from stillroom.stages.export import export
     from stillroom.stages.verify import verify
+    from stillroom.students.student import Student
     from stillroom.teachers.asking import Teacher
+    from stillroom.teachers.questions import Questions
     from stillroom.testing import check_world
     from stillroom.world import (
         Check,
@@ -44,8 +47,11 @@ _HOMES = {
     "verify": "stages.verify",
     "check": "stages.adopt",
     "export": "stages.export",
+    "distill": "stages.distill",
     "check_world": "testing",
     "Teacher": "teachers.asking",
+    "Questions": "teachers.questions",
+    "Student": "students.student",
     "UserError": "errors",
 }
 __all__ = [
@@ -55,7 +61,9 @@ __all__ = [
     "Dataset",
     "Draft",
     "Finding",
+    "Questions",
     "Record",
+    "Student",
     "Task",
     "Teacher",
     "UserError",
@@ -65,6 +73,7 @@ __all__ = [
     "__version__",
     "check",
     "check_world",
+    "distill",
     "export",
     "open",
     "run",

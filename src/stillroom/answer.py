@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from stillroom.world import Message
+
 
 class Reply(NamedTuple):
     """What a teacher gives for one call: the raw answer as JSON, and what it cost."""
@@ -150,3 +152,21 @@ def _validator(schema: bytes) -> Any:
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(orjson.loads(schema))
+
+
+THINK, ANSWER = "<think>", "</think>"  # around reasoning, as open reasoning models write it
+
+
+def spoken(message: Message) -> str:
+    """An assistant's turn as one text: `<think>` reasoning `</think>` answer, or the answer."""
+    reasoning = message.get("reasoning_content")
+    return f"{THINK}{reasoning}{ANSWER}{message['content']}" if reasoning else message["content"]
+
+
+def turn(text: str) -> Message:
+    """The assistant's turn that such a text is."""
+    reasoning, mark, answer = text.rpartition(ANSWER)
+    if not mark:
+        return {"role": "assistant", "content": text}
+    reasoning = reasoning.removeprefix(THINK)
+    return {"role": "assistant", "content": answer, "reasoning_content": reasoning}

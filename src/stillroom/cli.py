@@ -170,6 +170,25 @@ def export(run_folder: "Path", to: str, out: "Path | None", trust_code: bool) ->
 
 
 @cli.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+              help="A key of the recipe's [distill]: distill.student=small.")  # fmt: skip
+@click.option("--out", type=FOLDER, help="The folder; RUN/student by default.")
+@click.option("--workers", type=click.IntRange(0), help="Trainings at a time; changes nothing.")
+@TRUST
+@AS_JSON
+def distill(run_folder: "Path", as_json: bool, **given: Any) -> None:
+    """Distil a finished run into a small model, and judge it beside its baselines."""
+    from stillroom.stages.distill import distill as distill_it
+    from stillroom.view.student import words
+    from stillroom.view.terminal import Progress
+
+    with Progress() as progress:
+        report = distill_it(run_folder, watch=progress.watch, **given)
+    _say(report.figures | {"folder": str(report.folder)}, as_json, lambda: words(report))
+
+
+@cli.command()
 @AS_JSON
 def worlds(as_json: bool) -> None:
     """List the worlds there are, each with its checker's power on a fresh small sample."""

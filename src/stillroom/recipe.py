@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from stillroom import worlds
 from stillroom.errors import UserError
 from stillroom.record import FORMAT
+from stillroom.students.settings import Distill
 from stillroom.teachers.settings import Settings
 from stillroom.world import World
 
@@ -45,6 +46,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     power: Power = Power()
     audit: Audit = Audit()
     teacher: Settings | None = None
+    distill: Distill | None = None
 
     def toml(self) -> str:
         """The recipe as TOML, every default spelled out."""
@@ -118,10 +120,22 @@ def settle(
                     "world.use: " + " · ".join(filter(None, [error.what, error.where, error.do]))
                 )
     if wrong or recipe is None or spec is None or world is None:
-        count = "a mistake" if len(wrong) == 1 else f"{len(wrong)} mistakes"
-        listing = "\n".join(f"  {line}" for line in wrong)
-        raise UserError(f"{count} in the recipe:\n{listing}", where, "nothing was written")
+        raise _refusal(wrong, where)
     return recipe, spec, world
+
+
+def tables(raw: dict[str, Any], where: str) -> Recipe:
+    """The recipe of a run that is there, its world left as it is; UserError as from `settle`."""
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        raise _refusal(_mistakes(error, Recipe, ""), where) from None
+
+
+def _refusal(wrong: list[str], where: str) -> UserError:
+    count = "a mistake" if len(wrong) == 1 else f"{len(wrong)} mistakes"
+    listing = "\n".join(f"  {line}" for line in wrong)
+    return UserError(f"{count} in the recipe:\n{listing}", where, "nothing was written")
 
 
 def _mistakes(error: ValidationError, model: type[BaseModel], prefix: str) -> list[str]:

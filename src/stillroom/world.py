@@ -71,6 +71,9 @@ class Verdict:
                 ok = False
         object.__setattr__(self, "ok", ok)
 
+    def __bool__(self) -> bool:
+        return self.ok
+
     @property
     def reason(self) -> str:
         """The first thing that was wrong, as "name: detail"; empty when nothing was."""

@@ -18,6 +18,7 @@ from stillroom.students import chat
 from stillroom.students.chat import Example
 from stillroom.students.preflight import preflight
 
+TESTS = ("test", "extrapolate")
 SLACK = 16  # tokens that an answer may be longer than the longest that was learnt
 
 
@@ -60,9 +61,7 @@ async def train_all(
     return {arm.name: arm for arm in done}
 
 
-def _examples(
-    plan: Plan, name: str, sets: Sets, taken: Taken, tokenizer: Any
-) -> list[Example]:
+def _examples(plan: Plan, name: str, sets: Sets, taken: Taken, tokenizer: Any) -> list[Example]:
     """An arm's examples as token ids, and on disk for the workers."""
     chats = views.chats(name, plan.how, sets, taken)
     examples = chat.encode(tokenizer, chats, plan.how.context)
@@ -89,24 +88,21 @@ async def _arm(
         )
         arm.tried = {f"{rate:g}": share for rate, share in zip(rates, shares, strict=True)}
         arm.rate = max(zip(shares, rates, strict=True), key=lambda one: (one[0], -one[1]))[1]
-    tests = [test for test in ("test", "extrapolate") if test in asks]
-    if len(rates) > 1:
-        tests.insert(0, "validation")
+    tests = [test for test in TESTS if test in asks]
+    tuned = {"validation": asks["validation"]} if len(rates) > 1 else {}
     arm.folders = [_folder(plan, name, arm.rate, seed) for seed in range(plan.how.seeds)]
-    await asyncio.gather(
-        *(
-            _run(plan, folder, name, arm.rate, seed, learnt,
-                 {test: asks[test] for test in tests if test != "validation" or seed == 0},
-                 most, engine, watch)  # fmt: skip
-            for seed, folder in enumerate(arm.folders)
-        )
-    )
+    judged = {test: asks[test] for test in tests}
+
+    async def train(seed: int, folder: Path) -> None:
+        asked = judged if seed else {**tuned, **judged}
+        await _run(plan, folder, name, arm.rate, seed, learnt, asked, most, engine, watch)
+
+    await asyncio.gather(*(train(seed, folder) for seed, folder in enumerate(arm.folders)))
     for folder in arm.folders:
         arm.courses.append(files.read_json(folder / "course.json") or {})
         for test in tests:
-            if test != "validation":
-                found = await graded(plan, engine, asks[test], folder / f"{test}.parquet")
-                arm.answers.setdefault(test, []).append(found)
+            found = await graded(plan, engine, asks[test], folder / f"{test}.parquet")
+            arm.answers.setdefault(test, []).append(found)
     return arm
 
 
@@ -127,7 +123,7 @@ async def _share(
     if known is None or len(known["ask"]) < 2:  # else it was chosen, and judged since
         await _run(plan, folder, name, rate, 0, learnt, asked, most, engine, watch)
     found = await graded(plan, engine, asked["validation"], folder / "validation.parquet")
-    greedy = [row["right"] for row in found if row["sample"] == 0]
+    greedy = [bool(row["right"]) for row in found if row["sample"] == 0]
     return sum(greedy) / len(greedy)
 
 
@@ -148,32 +144,36 @@ async def _run(
     if name == "answer-only-examples":
         tokens = round(tokens * _mean(examples) / _mean(learnt["distilled"]))
     training = how.train.model_copy(update={"learning_rate": rate, "tokens": tokens})
-    samples = {"samples": how.samples, "temperature": 1.0, "greedy": 1, "max_tokens": most}
     from_folder = Path(how.student).is_dir()
     logits = None
     if how.mode == "logits" and name == "distilled":
         logits = {**how.logits.model_dump(mode="json"), "teacher": _teacher_model(plan)}
     data = plan.home / "data" / f"{name}.parquet"
-    write_job(
-        folder,
+    asking = [
         {
-            "training": training.model_dump(mode="json"),
-            "seed": seed,
-            "size": "" if from_folder else how.student,
-            "folder": str(Path(how.student).resolve()) if from_folder else "",
-            "lora": how.lora,
-            "tokenizer": str((plan.home / "tokenizer").resolve()),
-            "context": how.context,
-            "examples": str(data.resolve()) if examples else "",
-            "logits": logits,
-            "model": "",
-            "ask": [
-                {**samples, "questions": str(path.resolve()), "to": f"{test}.parquet",
-                 **({"samples": 0} if test == "validation" else {})}
-                for test, path in asks.items()
-            ],
-        },  # fmt: skip
-    )
+            "questions": str(path.resolve()),
+            "to": f"{test}.parquet",
+            "greedy": 1,
+            "samples": 0 if test == "validation" else how.samples,
+            "temperature": 1.0,
+            "max_tokens": most,
+        }
+        for test, path in asks.items()
+    ]
+    job = {
+        "training": training.model_dump(mode="json"),
+        "seed": seed,
+        "size": "" if from_folder else how.student,
+        "folder": str(Path(how.student).resolve()) if from_folder else "",
+        "lora": how.lora,
+        "tokenizer": str((plan.home / "tokenizer").resolve()),
+        "context": how.context,
+        "examples": str(data.resolve()) if examples else "",
+        "logits": logits,
+        "model": "",
+        "ask": asking,
+    }
+    write_job(folder, job)
     await plan.work(engine, folder, watch, f"{name}, seed {seed}")
 
 

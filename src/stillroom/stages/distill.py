@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from stillroom import dataset, files, recipe, worlds
+from stillroom.answer import spoken
 from stillroom.engines.local import Local
 from stillroom.errors import UserError
 from stillroom.fold import Watch
-from stillroom.stages import scores, views
+from stillroom.stages import scores
 from stillroom.stages.arms import Arm, train_all
 from stillroom.stages.contamination import contamination, refuse
 from stillroom.stages.distilling import Plan, settle
 from stillroom.stages.questions import Sets, sets_of
-from stillroom.stages.teaching import Taken, teach
+from stillroom.stages.teaching import teach
 from stillroom.store import Run
 from stillroom.students.settings import Distill
 from stillroom.world import Teacher
@@ -67,7 +68,7 @@ def distill(
         raise UserError("no finished run is there", folder, "give the folder that `run` named")
     raw = recipe.from_file(folder / "recipe.toml")
     recipe.assign(raw, tuple(settings))
-    settled = recipe.settle_tables(raw, str(folder / "recipe.toml"))
+    settled = recipe.tables(raw, str(folder / "recipe.toml"))
     spec = worlds.recorded(about, folder)
     if not (spec.ours or trust_code):
         raise UserError(
@@ -138,7 +139,6 @@ def _texts(questions: Sequence[Any]) -> list[tuple[str, str]]:
 
 def _tokenizer(plan: Plan, sets: Sets) -> Any:
     """The students' tokenizer, kept in the folder: a model's own, bytes, or learnt here."""
-    from stillroom.students import chat
     from stillroom.students.student import tokenizer_from
 
     folder = plan.home / "tokenizer"
@@ -148,7 +148,7 @@ def _tokenizer(plan: Plan, sets: Sets) -> Any:
     texts = (
         text
         for one in sets.train[:5000]
-        for text in (*(m["content"] for m in one.messages), chat.spoken(one.chat[-1]))
+        for text in (*(m["content"] for m in one.messages), spoken(one.chat[-1]))
     )
     tokenizer = tokenizer_from(given, texts)
     part = plan.home / ".tokenizer.part"

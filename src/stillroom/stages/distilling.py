@@ -1,13 +1,13 @@
 """The parts of a distillation on disk: RUN/student and what lies in it.
 
-    RUN/student/  settings.json   what is done here; another recipe does not mix with it
-      questions/                  train, validation, test, extrapolate: prompts and tasks (Parquet)
-      tokenizer/                  as `transformers` reads it
-      teacher/                    the teacher's training, its model and its answers, graded
-      data/NAME.parquet           what each arm learns: token ids
-      arms/NAME/RATE/SEED/        one training: job, checkpoint, model, answers, grades
-      model -> arms/distilled/... the student
-      report.json                 written last: its existence means "complete"
+RUN/student/  settings.json   what is done here; another recipe does not mix with it
+  questions/                  train, validation, test, extrapolate: prompts and tasks (Parquet)
+  tokenizer/                  as `transformers` reads it
+  teacher/                    the teacher's training, its model and its answers, graded
+  data/NAME.parquet           what each arm learns: token ids
+  arms/NAME/RATE/SEED/        one training: job, checkpoint, model, answers, grades
+  model -> arms/distilled/... the student
+  report.json                 written last: its existence means "complete"
 """
 
 import asyncio

@@ -8,11 +8,11 @@ import orjson
 import pyarrow as pa
 
 from stillroom import files
+from stillroom.answer import turn
 from stillroom.cast import Unfit, cast
 from stillroom.checker import Checker
 from stillroom.record import canonical, digest
 from stillroom.shard import world_of
-from stillroom.students.chat import turn
 from stillroom.world import Check, Task, Verdict, World
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from stillroom import files
+from stillroom.answer import spoken
 from stillroom.engines.local import Local
 from stillroom.errors import UserError
 from stillroom.fold import Watch
@@ -78,7 +79,7 @@ async def _records(plan: Plan, sets: Sets, tokenizer: Any, engine: Local) -> Tak
     pool = sets.train if plan.how.keep == "verified" else [*sets.train, *sets.refused]
     asked = write_questions(home / "pool.parquet", pool, tokenizer)
     rows = [
-        {"id": one.id, "sample": 0, "text": chat.spoken(one.chat[-1]), "ended": True,
+        {"id": one.id, "sample": 0, "text": spoken(one.chat[-1]), "ended": True,
          "logprob": 0.0, "prompt_tokens": 0, "tokens": 0}
         for one in pool
     ]  # fmt: skip
@@ -120,10 +121,7 @@ async def _model(
         job["examples"] = str((plan.home / "data" / "gold.parquet").resolve())
     asking = {"max_tokens": plan.how.max_tokens, "temperature": settings.temperature}
     files_of = {"pool": pool, "test": sets.test, "extrapolate": sets.extrapolate}
-    if job["model"]:
-        own = arm.tokenizer_of(job["model"])
-    else:
-        own = tokenizer
+    own = arm.tokenizer_of(str(job["model"])) if job["model"] else tokenizer
     asks = []
     for name, questions in files_of.items():
         if questions:
@@ -156,7 +154,12 @@ async def _model(
 
 
 async def _ask(
-    plan: Plan, settings: Taught, pool: list[Posed], teacher: Teacher | None, home: Path, watch: Watch
+    plan: Plan,
+    settings: Taught,
+    pool: list[Posed],
+    teacher: Teacher | None,
+    home: Path,
+    watch: Watch,
 ) -> dict[str, Any]:
     """Ask a server, or an object that was given, through the ledger: what is paid stays paid."""
     if teacher is None:
@@ -176,7 +179,7 @@ async def _ask(
             answer = await asker.ask(list(question.messages))
         done += 1
         plan.tell(watch, f"{done:,} of {len(pool) * settings.samples:,} answers")
-        text = chat.spoken(
+        text = spoken(
             {"role": "assistant", "content": answer.text, "reasoning_content": answer.reasoning}
         )
         return {"id": question.id, "sample": sample, "text": text,
@@ -238,5 +241,3 @@ def _by_question(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     files.write_file(path, files.parquet_bytes(pa.Table.from_pylist(list(rows), ANSWER)))
-
-

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from stillroom.answer import turn
 from stillroom.errors import UserError
 from stillroom.stages.questions import Posed, Sets
 from stillroom.stages.teaching import Taken
-from stillroom.students.chat import turn
 from stillroom.students.settings import Distill
 from stillroom.world import Message
 

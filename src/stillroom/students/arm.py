@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from stillroom import files
+from stillroom.errors import UserError
 
 PROGRESS = "progress.json"  # how far a training is; no more than a hint for who waits
 
@@ -63,7 +64,6 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> None:
             examples,
             how,
             seed=job["seed"],
-            pad=student.pad,
             folder=folder,
             about={"job": {k: job[k] for k in ("size", "folder", "lora", "logits")}},
             progress=progress,
@@ -88,7 +88,10 @@ def answer(folder: Path, job: dict[str, Any], ask: dict[str, Any]) -> None:
     torch.set_num_threads(job["training"]["threads"])
     student = Student.load(job["model"] or folder / "model")
     table = files.read_parquet(Path(ask["questions"]))
-    ids, prompts = table["id"].to_pylist(), encode_prompts(student.tokenizer, table["prompt"].to_pylist())
+    ids, prompts = (
+        table["id"].to_pylist(),
+        encode_prompts(student.tokenizer, table["prompt"].to_pylist()),
+    )
     began, rows = time.process_time(), []
     temperatures = [0.0] * ask["greedy"] + [ask["temperature"]] * ask["samples"]
     for sample, temperature in enumerate(temperatures):
@@ -100,9 +103,7 @@ def answer(folder: Path, job: dict[str, Any], ask: dict[str, Any]) -> None:
             temperature=temperature,
             seed=1_000_003 * job["seed"] + sample,
         )
-        texts = student.tokenizer.batch_decode(
-            [one.ids for one in said], skip_special_tokens=False
-        )
+        texts = student.tokenizer.batch_decode([one.ids for one in said], skip_special_tokens=False)
         rows += [
             {"id": i, "sample": sample, "text": text, "ended": one.ended, "logprob": one.logprob,
              "prompt_tokens": len(prompt), "tokens": len(one.ids) + one.ended}
@@ -139,7 +140,10 @@ def read_examples(path: Path) -> list[Any]:
     from stillroom.students.chat import Example
 
     table = files.read_parquet(path)
-    return [Example(*row) for row in zip(table["ids"].to_pylist(), table["start"].to_pylist(), strict=True)]
+    return [
+        Example(*row)
+        for row in zip(table["ids"].to_pylist(), table["start"].to_pylist(), strict=True)
+    ]
 
 
 def _loss(job: dict[str, Any], student: Any) -> dict[str, Any]:

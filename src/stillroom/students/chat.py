@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stillroom.answer import spoken
 from stillroom.errors import UserError
-from stillroom.students.vocabulary import ANSWER, THINK
 from stillroom.world import Message
 
 
@@ -15,21 +15,6 @@ class Example:
 
     ids: list[int]
     start: int
-
-
-def spoken(message: Message) -> str:
-    """An assistant's turn as one text: `<think>` reasoning `</think>` answer, or the answer."""
-    reasoning = message.get("reasoning_content")
-    return f"{THINK}{reasoning}{ANSWER}{message['content']}" if reasoning else message["content"]
-
-
-def turn(text: str) -> Message:
-    """The assistant's turn that such a text is."""
-    reasoning, mark, answer = text.rpartition(ANSWER)
-    if not mark:
-        return {"role": "assistant", "content": text}
-    reasoning = reasoning.removeprefix(THINK)
-    return {"role": "assistant", "content": answer, "reasoning_content": reasoning}
 
 
 def prompt(tokenizer: Any, messages: Sequence[Message]) -> str:

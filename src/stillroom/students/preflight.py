@@ -11,9 +11,7 @@ from stillroom.world import Message
 SHOWN = 2  # examples that are printed
 
 
-def preflight(
-    tokenizer: Any, examples: Sequence[Example], first: Sequence[Message]
-) -> list[str]:
+def preflight(tokenizer: Any, examples: Sequence[Example], first: Sequence[Message]) -> list[str]:
     """Lines that show a few examples with what is learnt in «», or UserError.
 
     Checked of every example: something is learnt, the last of it is EOS and EOS is nowhere before,
@@ -36,13 +34,17 @@ def preflight(
     if asked != examples[0].ids[: examples[0].start]:
         raise UserError(
             "preflight: a question is not asked in use as it was in training",
-            do="mend the chat template: its generation prompt must be what it writes before answers",
+            do="mend the chat template: its generation prompt must be what stands before answers",
         )
     lines = ["what is learnt, in «»:"]
     for one in examples[:SHOWN]:
-        shown, learnt = (tokenizer.decode(ids) for ids in (one.ids[: one.start], one.ids[one.start :]))
+        shown, learnt = (
+            tokenizer.decode(ids) for ids in (one.ids[: one.start], one.ids[one.start :])
+        )
         lines.append(f"  {shown}«{learnt}»")
-    share = sum(len(one.ids) - one.start for one in examples) / sum(len(one.ids) for one in examples)
+    share = sum(len(one.ids) - one.start for one in examples) / sum(
+        len(one.ids) for one in examples
+    )
     lines.append(f"  {len(examples):,} examples; {100 * share:.0f} % of the tokens are learnt")
     if pad == end:
         lines.append("  padding and EOS are one token here; places are masked by number, so both "

@@ -1,4 +1,4 @@
-"""The recipe's table [distill]: who learns, from whom, against which baselines, how it is judged."""
+"""The recipe's table [distill]: who learns, from whom, beside which baselines."""
 
 from typing import Literal
 
@@ -90,12 +90,12 @@ class Distill(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _fits(self) -> "Distill":
-        if self.mode in ("logits", "on_policy"):
-            if self.teacher is None or self.teacher.ask is not None:
-                raise ValueError(
-                    f"mode {self.mode!r} needs the teacher's own probabilities: "
-                    "a [distill.teacher] with a student or a folder"
-                )
+        near = self.teacher is not None and self.teacher.ask is None
+        if self.mode in ("logits", "on_policy") and not near:
+            raise ValueError(
+                f"mode {self.mode!r} needs the teacher's own probabilities: "
+                "a [distill.teacher] with a student or a folder"
+            )
         needs = {"gold": bool(self.teacher and self.teacher.student)}
         needs |= {"unverified": self.teacher is not None, "sequence": self.mode == "logits"}
         for arm, met in needs.items():

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from stillroom.answer import turn
 from stillroom.errors import UserError
 from stillroom.students import chat
 from stillroom.students.chat import Example
@@ -114,7 +115,7 @@ class Student:
 
     def encode(self, question: Asked, answer: str) -> Example:
         """A question and the answer that is learnt for it."""
-        chats = [[*_messages(question), chat.turn(answer)]]
+        chats = [[*_messages(question), turn(answer)]]
         return chat.encode(self.tokenizer, chats, self.context)[0]
 
     def train_step(self, input: Asked, target: str, **_: Any) -> float:
@@ -241,5 +242,7 @@ def _with_adapters(model: Any, rank: int, seed: int) -> Any:
         torch.manual_seed(seed)
         return get_peft_model(
             model,
-            LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"),
+            LoraConfig(
+                r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"
+            ),
         )

@@ -1,4 +1,4 @@
-"""The training loop: any causal language model, in batches, with checkpoints that resume exactly."""
+"""The training loop: any causal language model, resumed exactly where it was."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -58,8 +58,10 @@ class Course:
 def plan(data: Examples, how: Training, context: int, seed: int) -> tuple[int, Iterator[Batch]]:
     """How many steps use up the tokens, and the endless batches; `skip` some by `islice`."""
     if not len(data):
-        raise UserError("there is nothing to learn from: no answer was accepted",
-                        do="see why they were refused, in the report or with `stillroom show`")  # fmt: skip
+        raise UserError(
+            "there is nothing to learn from: no answer was accepted",
+            do="see why they were refused, in the report or with `stillroom show`",
+        )
     mean = data.tokens * how.batch / max(how.batch, len(data))
     if how.layout == "packed":
         mean = data.tokens / len(packed(data.lengths, how.batch, context, seed, 0))

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from stillroom.answer import ANSWER, THINK
+
 PAD, END = "<|pad|>", "<|end|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
-THINK, ANSWER = "<think>", "</think>"
 
 # Digits and signs stand alone: a number is read digit by digit, and equal traces cut up equally.
 PIECES = r"\p{N}|[^\s\p{L}\p{N}]| ?\p{L}+|\s+"
@@ -49,8 +50,12 @@ def train_tokenizer(texts: Iterable[str] = (), size: int = 0) -> Any:
         plain.train_from_iterator(texts, trainer)
     plain.add_special_tokens(list(special))
     plain.add_tokens([AddedToken(mark, normalized=False) for mark in (THINK, ANSWER)])
-    tokenizer: Any = PreTrainedTokenizerFast(
-        tokenizer_object=plain, pad_token=PAD, eos_token=END, additional_special_tokens=list(special[2:])
+    make: Any = PreTrainedTokenizerFast
+    tokenizer = make(
+        tokenizer_object=plain,
+        pad_token=PAD,
+        eos_token=END,
+        additional_special_tokens=list(special[2:]),
     )
     tokenizer.chat_template = TEMPLATE
     return tokenizer

@@ -1,9 +1,11 @@
 """A world's own program as a teacher: it makes the record that a question asks for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from stillroom.answer import spoken
 from stillroom.errors import UserError
 from stillroom.record import Origin, Record, canonical, record_id, task_id, task_json, task_prefix
 from stillroom.world import Context, Message, Task, Verdict, World
@@ -16,6 +18,7 @@ class Question(NamedTuple):
 
     task: Task
     messages: tuple[Message, ...]
+    tags: Mapping[str, str] = MappingProxyType({})
 
     @property
     def text(self) -> str:
@@ -71,7 +74,8 @@ class Program:
                 record = Record(
                     rid, type(self.world).name, tid, text, 0, data, Verdict(()), {}, Origin()
                 )
-                chat = self.world.show(record).messages
+                view = self.world.show(record)
+                chat = view.messages
                 if len(chat) > 1:
-                    self._known[canonical(list(chat[:-1]))] = chat[-1]["content"]
-                    yield Question(task, chat[:-1])
+                    self._known[canonical(list(chat[:-1]))] = spoken(chat[-1])
+                    yield Question(task, chat[:-1], view.tags)
