@@ -127,8 +127,8 @@ async def _model(
         if questions:
             path = write_questions(home / f"{name}.parquet", questions, own)
             samples = settings.samples - 1 if name == "pool" else 0
-            asks.append({**asking, "questions": str(path.resolve()), "to": f"{name}-answers.parquet",
-                         "greedy": 1, "samples": samples})  # fmt: skip
+            where = {"questions": str(path.resolve()), "to": f"{name}-answers.parquet"}
+            asks.append({**asking, **where, "greedy": 1, "samples": samples})
     job["ask"] = asks
     write_job(home, job)
     watch.say(f"the teacher: {settings.student or settings.folder}")
@@ -182,9 +182,15 @@ async def _ask(
         text = spoken(
             {"role": "assistant", "content": answer.text, "reasoning_content": answer.reasoning}
         )
-        return {"id": question.id, "sample": sample, "text": text,
-                "ended": answer.finish != "length", "logprob": 0.0,
-                "prompt_tokens": answer.prompt_tokens, "tokens": answer.completion_tokens}  # fmt: skip
+        return {
+            "id": question.id,
+            "sample": sample,
+            "text": text,
+            "ended": answer.finish != "length",
+            "logprob": 0.0,
+            "prompt_tokens": answer.prompt_tokens,
+            "tokens": answer.completion_tokens,
+        }
 
     places = asyncio.Semaphore(2 * getattr(teacher, "in_flight", 64))
     with closing(Ledger(home / "ledger.sqlite")) as ledger:
@@ -223,8 +229,9 @@ async def graded(plan: Plan, engine: Local, questions: Path, answers: Path) -> l
     jobs = []
     for begin in range(0, count, size):
         to = answers.with_name(f"{answers.stem}-graded-{begin:07d}-{size}.parquet")
-        jobs.append({"spec": plan.spec, "config": plan.config, "questions": str(questions),
-                     "answers": str(answers), "to": str(to), "begin": begin, "size": size})  # fmt: skip
+        where = {"questions": str(questions), "answers": str(answers), "to": str(to)}
+        world = {"spec": plan.spec, "config": plan.config}
+        jobs.append({**world, **where, "begin": begin, "size": size})
     open_jobs = [job for job in jobs if not Path(job["to"]).exists()]
     await asyncio.gather(
         *(engine.call("stillroom.stages.grading:grade_file", job) for job in open_jobs)
