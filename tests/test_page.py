@@ -13,7 +13,7 @@ import stillroom
 from stillroom import worlds
 from stillroom.view.histogram import Histogram
 from stillroom.view.page import write_page
-from stillroom.view.slices import Slice, Tally, slices, wilson, worst_first
+from stillroom.view.slices import Slice, Tally, slices, worst_first
 from stillroom.view.summary import sentences, summary
 
 if TYPE_CHECKING:
@@ -77,25 +77,6 @@ class Hostile(World):
 
 
 # Numbers.
-
-
-@pytest.mark.parametrize(
-    ("kept", "tried", "low", "high"),
-    [
-        # Newcombe, Statistics in Medicine 1998, table I, method 3 (Wilson's score).
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_gives_the_published_intervals(
-    kept: int, tried: int, low: float, high: float
-) -> None:
-    assert wilson(kept, tried) == pytest.approx((low, high), abs=6e-5)
-    upside_down = wilson(tried - kept, tried)
-    assert upside_down == pytest.approx((1 - high, 1 - low), abs=6e-5)
-    assert wilson(0, 0) == (0.0, 1.0)
 
 
 def test_a_small_slice_is_not_worst_by_chance() -> None:

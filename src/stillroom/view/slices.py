@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import sqrt
+
+from stillroom.measures import wilson
 
 OUTCOMES = ("kept", "refused", "failed")
 VALUES = 200  # a tag with more values than this is a label, and no class of records
@@ -74,20 +75,6 @@ class Tally:
         """The tag that tells most records apart and can still be drawn, reserved ones aside."""
         sizes = {t: len(v) for t, v in self.values.items() if t not in RESERVED and len(v) <= ROWS}
         return max(sizes, key=lambda tag: sizes[tag]) if sizes else None
-
-
-def wilson(kept: int, tried: int, z: float = 1.959964) -> tuple[float, float]:
-    """The score interval of a share (Wilson, JASA 1927); z = 1.96 is 95 %. Nothing tried: 0 to 1.
-
-    Unlike the textbook's interval it stays within 0 and 1 and is honest for small numbers.
-    """
-    if not tried:
-        return 0.0, 1.0
-    share, grain = kept / tried, z * z / tried
-    middle = (share + grain / 2) / (1 + grain)
-    half = z / (1 + grain) * sqrt(share * (1 - share) / tried + grain / (4 * tried))
-    # At its ends the interval is 0 or 1 exactly, which rounding would miss.
-    return middle - half if kept else 0.0, middle + half if kept < tried else 1.0
 
 
 def worst_first(slices: Iterable[Slice]) -> list[Slice]:
