@@ -126,7 +126,7 @@ def test_seeds_mean_by_hand() -> None:
     found = seeds_mean(table, stream("by hand"))
     assert found.interval == pytest.approx((mean - half, mean + half))
     # Questions that vary less than chance would make them: seeds are all.
-    table = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0, 1.0, 2.0]]
+    table = [[1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 2.0, 2.0]]
     found = seeds_mean(table, stream("by hand"))
     assert mean_squares(np.array(table))[1] < mean_squares(np.array(table))[2]
     assert found.interval == pytest.approx(found.seeds)
