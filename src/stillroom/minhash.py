@@ -42,17 +42,24 @@ def shingles(tokens: Sequence[str], size: int, table: dict[str, int]) -> Shingle
 
     A text shorter than a shingle is one shingle.
     """
+    codes = token_codes(tokens, table)
+    return np.unique(grams(codes, min(size, len(codes)))) if len(codes) else codes
+
+
+def token_codes(tokens: Sequence[str], table: dict[str, int]) -> Shingles:
+    """The hash of each token, in order; `table` keeps them between calls."""
     for token in set(tokens).difference(table):
         raw = blake2b(token.encode(errors="surrogatepass"), digest_size=8).digest()
         table[token] = int.from_bytes(raw, "little")
-    codes = np.fromiter(map(table.__getitem__, tokens), np.uint64, len(tokens))
-    if not len(codes):
-        return codes
-    size = min(size, len(codes))
-    mixed = np.zeros(len(codes) - size + 1, np.uint64)
+    return np.fromiter(map(table.__getitem__, tokens), np.uint64, len(tokens))
+
+
+def grams(codes: Shingles, size: int) -> Shingles:
+    """The hash of every `size` successive tokens, in order; none where there are fewer."""
+    mixed = np.zeros(max(0, len(codes) - size + 1), np.uint64)
     for place in range(size):  # a polynomial in an odd number, mixed at every step
         mixed = _mix(mixed + codes[place : place + len(mixed)])
-    return np.unique(mixed)
+    return mixed
 
 
 def earlier(sets: Sequence[Shingles], threshold: float = 0.8) -> list[int]:
