@@ -32,7 +32,10 @@ Data = dict[str, Any]
 """One whole thing (a lesson, a game, a patient), as the world's Arrow schema holds it."""
 
 Message = dict[str, str]
-"""A chat turn: {"role": "system" | "user" | "assistant", "content": text}."""
+"""A chat turn: {"role": "system" | "user" | "assistant", "content": text}.
+
+An assistant's may have "reasoning_content": what it thinks before it answers.
+"""
 
 
 @dataclass(frozen=True, slots=True)
