@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OURS = {
     "lessons": ("stillroom.worlds.lessons", "Lessons", ""),
     "written": ("stillroom.worlds.lessons.written", "Written", ""),
+    "drills": ("stillroom.worlds.lessons.drills", "Drills", ""),
 }
 TAUGHT = {"lessons": "written"}  # with a teacher, which world stands in for one of ours
 
