@@ -14,6 +14,10 @@ from stillroom.world import Message
 
 # Threads that wait must sleep, not spin: two spinning ones on a busy machine cost tenfold.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A worker's bars would run into the lines of all others.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 Asked = str | Sequence[Message]
 
