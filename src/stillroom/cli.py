@@ -258,7 +258,7 @@ def _recipes() -> "Path":
 def _recipe(what: str) -> str:
     """The packaged recipe of this name, if there is one: `stillroom run lessons`."""
     packaged = _recipes() / f"{what}.toml"
-    return str(packaged) if what.isidentifier() and packaged.is_file() else what
+    return str(packaged) if what.replace("-", "_").isidentifier() and packaged.is_file() else what
 
 
 def _say(value: dict[str, Any], as_json: bool, words: Any) -> None:
