@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,26 @@ from stillroom.errors import UserError
 from stillroom.record import canonical, digest
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write whole or not at all: temporary name, fsync, rename."""
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary name to write under; the file gets its own when all went well, else is gone."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield part
+        with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as wrong:
+    except BaseException as wrong:
         part.unlink(missing_ok=True)
-        wrong.filename = wrong.filename or str(path)
+        if isinstance(wrong, OSError):
+            wrong.filename = wrong.filename or str(path)
         raise
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write whole or not at all: temporary name, fsync, rename."""
+    with whole(path) as part:
+        part.write_bytes(content)
 
 
 def sha256(path: Path) -> str:
