@@ -64,8 +64,8 @@ def answers(count: int, kind: str, width: int = WIDTH) -> Iterator[Answer]:
         if kind == "sampled":
             support: Any = Sampled(*sample_support(logits, 12, generator))
         else:
-            logp, ids = logits.log_softmax(-1).topk(20)
-            logp[: length // 2, 13:] = -torch.inf  # servers give fewer now and then
+            logp, ids = logits.log_softmax(-1).topk(20 if n % 3 else 9)
+            logp[: length // 2, 8:] = -torch.inf  # servers give fewer now and then
             support = Top(*top_support(ids, logp))
         ids = torch.randint(0, width, (start + length,), generator=generator)
         yield Answer(f"a{n}", ids.numpy().astype(np.uint32), start, support)
@@ -109,22 +109,28 @@ def test_what_goes_in_comes_out(tmp_path: Path, ours: dict[str, Any], kind: str)
                 assert torch.equal(before.support.tail.half().float(), after.support.tail)
 
 
-def test_a_batch_is_in_the_order_asked_and_ready_for_the_loss(store: Path) -> None:
-    given = {one.id: one for one in answers(1200, "sampled")}
+@pytest.mark.parametrize("kind", ["sampled", "top"])
+def test_a_batch_is_in_the_order_asked_and_ready_for_the_loss(
+    tmp_path: Path, ours: dict[str, Any], kind: str
+) -> None:
+    path, given = tmp_path / "t.parquet", {one.id: one for one in answers(1200, kind)}
+    write(path, given.values(), about(ours, kind))
     wanted = ["a1100", "a3", "a640", "a0"]
-    with open_store(store) as opened:
+    with open_store(path) as opened:
         batch = opened.batch(wanted)
-        for_sure = opened.batch(wanted[1:2])
+        one = opened.batch(wanted[1:2])
     assert [one.id for one in batch.answers] == wanted
     assert batch.tokens == sum(len(given[id].support.ids) for id in wanted)
     assert pairs(batch.teacher) == [row for id in wanted for row in pairs(given[id].support)]
+    assert pairs(one.teacher) == pairs(given["a3"].support)
     student = torch.randn(batch.tokens, WIDTH)
     parts = torch.split(student, [len(one.support.ids) for one in batch.answers])
     apart = sum(
         divergence(part, given[id].support).item() for part, id in zip(parts, wanted, strict=True)
     )
-    assert divergence(student, batch.teacher).item() == pytest.approx(apart, rel=1e-6)
-    assert pairs(for_sure.teacher) == pairs(given["a3"].support)
+    # Log-probabilities are kept in half precision.
+    close = 1e-6 if kind == "sampled" else 1e-3
+    assert divergence(student, batch.teacher).item() == pytest.approx(apart, rel=close)
 
 
 def test_answers_without_support_are_named(store: Path) -> None:
@@ -307,7 +313,7 @@ def test_a_store_says_whose_it_is(
 
 
 def test_samples_are_the_generators_and_unbiased() -> None:
-    logits = torch.randn(1, 200, generator=torch.Generator().manual_seed(1)) * 2
+    logits = torch.randn(1, 700, generator=torch.Generator().manual_seed(1)) * 2
     logits[0, -3:] = -torch.inf
     many = logits.expand(30_000, -1)
     ids, counts = sample_support(many, 12, torch.Generator().manual_seed(5))
@@ -318,7 +324,7 @@ def test_samples_are_the_generators_and_unbiased() -> None:
     for row, count in zip(ids[:50].tolist(), counts[:50].tolist(), strict=True):
         drawn = [i for i, c in zip(row, count, strict=True) if c]
         assert drawn == sorted(set(drawn))
-    total = torch.zeros(200, dtype=torch.int64)
+    total = torch.zeros(700, dtype=torch.int64)
     total.scatter_add_(0, ids.flatten(), counts.flatten())
     p = logits[0].double().softmax(-1)
     spread = (360_000 * p * (1 - p)).sqrt()
