@@ -14,7 +14,8 @@ import torch
 from figures import Figure, apart
 
 from stillroom.students.losses import KINDS, Dense, Sampled, Top, divergence
-from stillroom.students.support import Answer, open_store, sample_support, top_support, write
+from stillroom.students.store import Answer, open_store, write
+from stillroom.students.support import sample_support, top_support
 
 TEMPERATURES = (0.5, 1.0, 4.0)
 VOCABULARY = 128_000

@@ -17,16 +17,10 @@ pytest.importorskip("transformers")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from stillroom.errors import UserError  # noqa: E402
+from stillroom.students.fingerprint import fingerprint, real_vocabulary  # noqa: E402
 from stillroom.students.losses import Sampled, Top, divergence  # noqa: E402
-from stillroom.students.support import (  # noqa: E402
-    Answer,
-    fingerprint,
-    open_store,
-    real_vocabulary,
-    sample_support,
-    top_support,
-    write,
-)
+from stillroom.students.store import Answer, open_store, write  # noqa: E402
+from stillroom.students.support import sample_support, top_support  # noqa: E402
 
 torch.set_num_threads(1)
 WIDTH = 3000

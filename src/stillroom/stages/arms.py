@@ -55,6 +55,9 @@ async def train_all(
         if questions:
             path = plan.home / "questions" / f"{name}.parquet"
             asks[name] = write_questions(path, questions, tokenizer)
+    if plan.how.mode == "logits" and plan.how.logits.samples:
+        watch.say("drawing from the teacher's probabilities")
+        await engine.call("stillroom.students.imitation:write_support", _support(plan))
     done = await asyncio.gather(
         *(_arm(plan, name, learnt, asks, most, engine, watch) for name in names)
     )
@@ -147,7 +150,7 @@ async def _run(
     from_folder = Path(how.student).is_dir()
     logits = None
     if how.mode == "logits" and name == "distilled":
-        logits = {**how.logits.model_dump(mode="json"), "teacher": _teacher_model(plan)}
+        logits = {**how.logits.model_dump(mode="json"), **_support(plan)}
     data = plan.home / "data" / f"{name}.parquet"
     asking = [
         {
@@ -175,6 +178,17 @@ async def _run(
     }
     write_job(folder, job)
     await plan.work(engine, folder, watch, f"{name}, seed {seed}")
+
+
+def _support(plan: Plan) -> dict[str, Any]:
+    """Where the teacher's probabilities come from, and the store that some are kept in."""
+    return {
+        "teacher": _teacher_model(plan),
+        "store": str((plan.home / "teacher" / "support.parquet").resolve()),
+        "examples": str((plan.home / "data" / "distilled.parquet").resolve()),
+        "samples": plan.how.logits.samples,
+        "seed": plan.seed,
+    }
 
 
 def _teacher_model(plan: Plan) -> str:

@@ -98,7 +98,9 @@ async def _distill(
         plan.world, dataset.open(folder), dataset.rest(folder), plan.how.validation, plan.how.test
     )
     _enough(sets, plan.how)
-    overlap = contamination(_texts(sets.train), _texts([*sets.validation, *sets.test]))
+    overlap = contamination(
+        _texts(sets.train), _texts([*sets.validation, *sets.test, *sets.extrapolate])
+    )
     refuse(overlap)
     tokenizer = _tokenizer(plan, sets)
     async with Local(max(1, workers)) as engine:

@@ -17,14 +17,14 @@ class Batch:
     """Rows padded to one width.
 
     ids [B, W] tokens; flat [N] places in ids.reshape(-1) whose next token is learnt; labels [N]
-    those tokens; rows which examples they are; tokens how many of B x W are not padding.
+    those tokens; rows which examples each row holds; tokens how many of B x W are not padding.
     `positions` [B, W] restart where packed examples begin; None when each row is one example.
     """
 
     ids: Any
     flat: Any
     labels: Any
-    rows: list[int]
+    rows: list[list[int]]
     tokens: int
     positions: Any = None
 
@@ -114,7 +114,7 @@ def pack(data: Examples, rows: Sequence[Sequence[int]], pad: int, several: bool 
         torch.from_numpy(ids),
         torch.from_numpy(np.concatenate(flat)),
         torch.from_numpy(np.concatenate(labels)),
-        [one for row in rows for one in row],
+        [list(row) for row in rows],
         tokens,
         torch.from_numpy(positions) if several else None,
     )

@@ -192,7 +192,7 @@ def _parts(batch: Batch, count: int) -> list[Batch]:
                 batch.ids[first : last + 1],
                 batch.flat[mine] - first * width,
                 batch.labels[mine],
-                batch.rows if batch.positions is not None else batch.rows[first : last + 1],
+                batch.rows[first : last + 1],
                 0,
                 None if batch.positions is None else batch.positions[first : last + 1],
             )
