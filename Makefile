@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test slow lint bench clean
+.PHONY: demo test slow judge lint bench clean
 
 demo: .venv/.ready
 	$(BIN)/stillroom demo
@@ -11,7 +11,12 @@ test: .venv/.ready
 	$(BIN)/python -m pytest
 
 slow: .venv/.ready
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -m "not judge"
+
+# 1.8 GB and some minutes the first time: see docs/judges.md.
+judge: .venv/.ready
+	$(BIN)/python bench/rivals/venvs.py lmeval >&2
+	STILLROOM_JUDGES=.venvs $(BIN)/python -m pytest -n 0 -m judge
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .
