@@ -33,6 +33,8 @@ class Arm:
     courses: list[dict[str, Any]] = field(default_factory=list)
     answers: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
     """{test: for each seed the graded answers}."""
+    held_out: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    """{test: for each seed the likelihood of the records' own answers}."""
     tried: dict[str, float] = field(default_factory=dict)
     """{learning rate: share right of the validation questions}."""
 
@@ -106,6 +108,8 @@ async def _arm(
         for test in tests:
             found = await graded(plan, engine, asks[test], folder / f"{test}.parquet")
             arm.answers.setdefault(test, []).append(found)
+            beside = arm_.about_answers(folder / f"{test}.parquet")["held_out"]
+            arm.held_out.setdefault(test, []).append(beside)
     return arm
 
 

@@ -32,17 +32,21 @@ from stillroom.students.settings import Distill
 from stillroom.world import World
 
 QUESTION = pa.schema(
-    [(name, pa.string()) for name in ("id", "task", "prompt", "answer", "concept", "difficulty")]
+    [
+        (name, pa.string())
+        for name in ("id", "task", "prompt", "target", "answer", "concept", "difficulty")
+    ]
 )
 
 
 def write_questions(path: Path, questions: Sequence[Posed], tokenizer: Any) -> Path:
-    """Questions as a student is asked them, each with its task and the record's own answer."""
+    """Questions as a student is asked them, with their tasks and what the records answer."""
     rows = [
         {
             "id": one.id,
             "task": canonical(one.task).decode(),
             "prompt": chat.prompt(tokenizer, one.messages),
+            "target": chat.target(tokenizer, one.chat),
             "answer": one.answer,
             "concept": one.concept,
             "difficulty": one.difficulty,

@@ -104,6 +104,7 @@ def _arm(
         "curve": first["curve"],
         "tests": {
             name: _scored(arm.answers[name], questions, chance[name])
+            | {"held_out": arm.held_out[name]}
             for name, questions in tests.items()
         },
     }

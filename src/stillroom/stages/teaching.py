@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from stillroom import files
 from stillroom.answer import spoken
@@ -138,6 +139,7 @@ async def _model(
         "name": settings.student or Path(settings.folder).name,
         "gold": len(gold),
         "tests": {},
+        "held_out": {},
     }
     course = files.read_json(home / "course.json")
     if course is not None:
@@ -146,10 +148,11 @@ async def _model(
         if files_of[name]:
             answers = home / f"{name}-answers.parquet"
             about["tests"][name] = await graded(plan, engine, home / f"{name}.parquet", answers)
+            about["held_out"][name] = arm.about_answers(answers)["held_out"]
     found = await graded(plan, engine, home / "pool.parquet", home / "pool-answers.parquet")
-    spent = pa.parquet.read_schema(home / "pool-answers.parquet").metadata or {}
-    about["answering_cpu_seconds"] = float(spent.get(b"cpu_seconds", b"0"))
-    about["parameters"] = about.get("parameters") or int(spent.get(b"parameters", b"0"))
+    spent = arm.about_answers(home / "pool-answers.parquet")
+    about["answering_cpu_seconds"] = spent["cpu_seconds"]
+    about["parameters"] = spent["parameters"]
     return Taken(pool, _by_question(found), about)
 
 
@@ -224,7 +227,7 @@ def _pool(train: Sequence[Posed], after: int, settings: Taught) -> list[Posed]:
 
 async def graded(plan: Plan, engine: Local, questions: Path, answers: Path) -> list[dict[str, Any]]:
     """Answers with their grades, through the world's `read` and `check`, in several workers."""
-    count = pa.parquet.read_metadata(answers).num_rows
+    count = pq.read_metadata(answers).num_rows
     size = max(500, -(-count // max(1, 2 * engine.workers)))
     jobs = []
     for begin in range(0, count, size):

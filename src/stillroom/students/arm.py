@@ -4,6 +4,7 @@ FOLDER/job.json says what to do; FOLDER/model, course.json and the answers come 
 is not done again, and a training that was cut off goes on from its checkpoint.
 """
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -83,6 +84,7 @@ def answer(folder: Path, job: dict[str, Any], ask: dict[str, Any]) -> None:
 
     from stillroom.students.chat import encode_prompts
     from stillroom.students.generation import generate
+    from stillroom.students.likelihood import held_out
     from stillroom.students.student import Student
 
     torch.set_num_threads(job["training"]["threads"])
@@ -109,13 +111,22 @@ def answer(folder: Path, job: dict[str, Any], ask: dict[str, Any]) -> None:
              "prompt_tokens": len(prompt), "tokens": len(one.ids) + one.ended}
             for i, text, one, prompt in zip(ids, texts, said, prompts, strict=True)
         ]  # fmt: skip
-    answers = pa.Table.from_pylist(rows).replace_schema_metadata(
-        {
-            "cpu_seconds": str(time.process_time() - began),
-            "parameters": str(student.parameters),
-        }
-    )
+    targets = encode_prompts(student.tokenizer, table["target"].to_pylist())
+    about = {
+        "cpu_seconds": time.process_time() - began,
+        "parameters": student.parameters,
+        "held_out": held_out(student.model, prompts, targets),
+    }
+    answers = pa.Table.from_pylist(rows).replace_schema_metadata({"about": json.dumps(about)})
     files.write_file(folder / ask["to"], files.parquet_bytes(answers))
+
+
+def about_answers(path: Path) -> dict[str, Any]:
+    """What stands beside a file of answers: CPU-seconds, parameters, held-out likelihood."""
+    import pyarrow.parquet as pq
+
+    told: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {}).get(b"about", b"{}"))
+    return told
 
 
 def tokenizer_of(folder: str) -> Any:

@@ -27,8 +27,9 @@ def prompt(tokenizer: Any, messages: Sequence[Message]) -> str:
     return text
 
 
-def target(tokenizer: Any, messages: Sequence[Message], before: str) -> str:
-    """What follows `before`, the prompt, when the last message is said; it ends with EOS."""
+def target(tokenizer: Any, messages: Sequence[Message]) -> str:
+    """What follows the prompt of messages[:-1] when the last message is said, EOS included."""
+    before = prompt(tokenizer, messages[:-1])
     end: str = tokenizer.eos_token
     last = messages[-1]
     template = tokenizer.chat_template
@@ -50,7 +51,7 @@ def target(tokenizer: Any, messages: Sequence[Message], before: str) -> str:
 def encode(tokenizer: Any, chats: Sequence[Sequence[Message]], context: int) -> list[Example]:
     """Chats whose last turn is learnt as examples; UserError when one is longer than `context`."""
     before = [prompt(tokenizer, chat[:-1]) for chat in chats]
-    after = [target(tokenizer, chat, text) for chat, text in zip(chats, before, strict=True)]
+    after = [target(tokenizer, chat) for chat in chats]
     shown, learnt = _ids(tokenizer, before), _ids(tokenizer, after)
     examples = [Example(a + b, len(a)) for a, b in zip(shown, learnt, strict=True)]
     for example, chat in zip(examples, chats, strict=True):
