@@ -127,9 +127,10 @@ async def _model(
     for name, questions in files_of.items():
         if questions:
             path = write_questions(home / f"{name}.parquet", questions, own)
-            samples = settings.samples - 1 if name == "pool" else 0
+            greedy = int(settings.greedy) if name == "pool" else 1
+            samples = settings.samples - greedy if name == "pool" else 0
             where = {"questions": str(path.resolve()), "to": f"{name}-answers.parquet"}
-            asks.append({**asking, **where, "greedy": 1, "samples": samples})
+            asks.append({**asking, **where, "greedy": greedy, "samples": samples})
     job["ask"] = asks
     write_job(home, job)
     watch.say(f"the teacher: {settings.student or settings.folder}")

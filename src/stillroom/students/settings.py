@@ -33,7 +33,9 @@ class Taught(BaseModel, frozen=True, extra="forbid"):
     questions: int = Field(default=10_000, ge=1)
     """Training questions that it answers: those after the gold ones."""
     samples: int = Field(default=4, ge=1)
-    """Answers to a question: the first is greedy; the first that passes the check is learnt."""
+    """Answers to a question; the first that passes the check is learnt."""
+    greedy: bool = True
+    """Whether the first of a local model's answers is the likeliest; the others are sampled."""
     temperature: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")
