@@ -18,6 +18,7 @@ from stillroom.errors import UserError
 from stillroom.fold import Watch
 from stillroom.stages import scores
 from stillroom.stages.arms import Arm, train_all
+from stillroom.stages.card import write_card
 from stillroom.stages.contamination import contamination, refuse
 from stillroom.stages.distilling import Plan, settle
 from stillroom.stages.questions import Sets, sets_of
@@ -107,8 +108,9 @@ async def _distill(
         taken = await teach(plan, sets, tokenizer, engine, teacher, watch)
         trained = await train_all(plan, sets, taken, tokenizer, engine, watch)
     figures = scores.report(plan, sets, taken, trained, root, overlap)
-    files.write_json(plan.home / "report.json", figures)
+    write_card(plan, sets, tokenizer, figures, trained["distilled"])
     _point(plan.home / "model", trained["distilled"])
+    files.write_json(plan.home / "report.json", figures)
     return Report(plan.home, figures)
 
 
