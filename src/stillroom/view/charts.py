@@ -16,7 +16,7 @@ BARS = 25  # values in a chart; the others are told as a number
 
 
 def charts(tally: Tally, features: Mapping[str, Histogram], shown: str) -> list[dict[str, Any]]:
-    """Title, note, Vega-Lite spec and, for a tag, its name, chart by chart.
+    """Section, title, note, label, Vega-Lite spec and, for a tag, its name, chart by chart.
 
     `shown` says of which records the features are.
     """
@@ -65,7 +65,7 @@ def _tag_chart(tag: str, values: Mapping[str, list[int]]) -> dict[str, Any]:
         .properties(width="container", height=17 * len(order))
     )
     note = f"the {BARS} commonest of {len(values)} values" if len(values) > BARS else ""
-    return {"title": tag, "note": note, "tag": tag, "spec": _styled(bars)}
+    return _chart(tag, note, tag, bars)
 
 
 def _feature_chart(
@@ -98,7 +98,12 @@ def _feature_chart(
         )
         .properties(width="container", height=130)
     )
-    return {"title": name, "note": shown, "tag": None, "spec": _styled(bars)}
+    return _chart(name, shown, None, bars)
+
+
+def _chart(title: str, note: str, tag: str | None, bars: Any) -> dict[str, Any]:
+    return {"section": "charts", "title": title, "note": note, "tag": tag,
+            "label": f"records by {title}", "spec": styled(bars)}  # fmt: skip
 
 
 def _outcome_colour(alt: Any) -> Any:
@@ -108,7 +113,8 @@ def _outcome_colour(alt: Any) -> Any:
     )
 
 
-def _styled(chart: Any) -> dict[str, Any]:
+def styled(chart: Any) -> dict[str, Any]:
+    """The specification, in the page's own colours and type."""
     styled = (
         chart.configure(background="transparent", font="system-ui, sans-serif", padding=2)
         .configure_view(stroke=None)
@@ -120,6 +126,7 @@ def _styled(chart: Any) -> dict[str, Any]:
             labelFontSize=12,
             labelLimit=150,
         )
+        .configure_legend(labelColor="var(--ink)", labelFontSize=12)
     )
     spec: dict[str, Any] = styled.to_dict()
     return spec

@@ -43,39 +43,39 @@ function listen() {
   for (const name of ["pointerover", "focusin"])
     document.addEventListener(name, (event) => {
       const cell = event.target.closest?.(".heat button");
-      if (cell) $("heat-said").textContent = cell.title;
+      if (cell) cell.closest("section").querySelector("output").textContent = cell.title;
     });
   for (const radio of document.getElementsByName("heat"))
-    radio.addEventListener("change", () => (document.querySelector(".heat").dataset.heat = radio.value));
+    radio.addEventListener("change", () => (document.querySelector("#curriculum .heat").dataset.heat = radio.value));
   document.addEventListener("keydown", onKey);
   addEventListener("hashchange", followAddress);
 }
 
 /** Draw the charts one by one, so that the page stays quick; those in sight first. */
 async function drawCharts() {
-  const home = document.querySelector(".charts");
-  if (!home) return;
+  const homes = document.querySelectorAll(".charts");
+  if (!homes.length) return;
   await parsed;
   const waiting = (await unpack($("chart-specs"))).map((chart) => {
     const caption = make("figcaption", {}, make("b", { textContent: chart.title }));
     if (chart.note) caption.append(" ", make("span", { className: "note", textContent: chart.note }));
     const place = make("div");
-    home.append(make("figure", {}, caption, place));
+    document.querySelector(`#${chart.section} .charts`).append(make("figure", {}, caption, place));
     return { ...chart, place };
   });
   await idle();
   // The script's hash stands in the page's policy; as a script element of its own it may run.
   document.head.append(make("script", { textContent: await unpackText($("vega")) }));
-  for (const { spec, tag, title, place } of waiting) {
+  for (const { spec, tag, label, place } of waiting) {
     await idle();
     // ast: Vega's interpreter of expressions, because the policy forbids eval.
     const { view } = await vegaEmbed(place, spec, { actions: false, renderer: "svg", ast: true });
-    place.querySelector("svg")?.setAttribute("aria-label", `records by ${title}`);
+    place.querySelector("svg")?.setAttribute("aria-label", label);
     if (tag) view.addEventListener("click", (_, item) => {
       if (item?.datum?.value !== undefined) only({ tags: { [tag]: item.datum.value } });
     });
   }
-  home.removeAttribute("aria-busy");
+  for (const home of homes) home.removeAttribute("aria-busy");
 }
 
 async function begin() {

@@ -2,6 +2,7 @@
 
     heading    the four sentences, the pass rate beside the checker's power, the findings
     slices     the worst groups of records; the curriculum as a heat map; charts
+    student    what a distillation came to, where there is one
     browser    records, which the page's script searches and filters; packed, see bodies.py
 
 The page's Content-Security-Policy names the hashes of its own scripts: nothing that comes from data
@@ -20,7 +21,8 @@ from stillroom import files
 from stillroom.dataset import Dataset
 from stillroom.parts import Shard, generation_folder
 from stillroom.record import Record
-from stillroom.view import charts
+from stillroom.stages import card
+from stillroom.view import charts, student, student_charts, student_tables
 from stillroom.view.bodies import CHUNK, Entry, fit, packed
 from stillroom.view.entries import Reader
 from stillroom.view.slices import FEW, grid, slices
@@ -41,17 +43,21 @@ def write_page(run: Path, world: World | None) -> Path:
     reader = Reader(world, one)
     for record, chosen in _records(run, one["generations"]):
         reader.add(record, chosen)
-    drawn = charts.charts(reader.tally, reader.features, reader.featured)
+    told = student_tables.read_report(run)
+    pictured = charts.charts(reader.tally, reader.features, reader.featured)
+    drawn = [*pictured, *(student_charts.charts(told) if told else [])]
     found, tag = slices(reader.tally), reader.tally.main
     context = {
         "one": one,
         "name": run.resolve().name,
-        "sentences": sentences(one)[:4],
+        "sentences": [*sentences(one)[:4], *([student.headline(told)] if told else [])],
+        "student": student_tables.section(told) if told else None,
         "slices": found[:SLICES],
         "few": FEW,
         "all_slices": len(found),
         "grid": grid(reader.tally),
         "labels": sorted(reader.tally.labels),
+        "pictured": bool(pictured),
         "charts": packed(orjson.dumps(drawn)) if drawn else "",
         "vega": charts.vega() if drawn else "",
     }
@@ -89,7 +95,7 @@ def _render(context: dict[str, Any], rest: Packed, kept: Packed) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    environment.filters |= {"percent": card.percent, "span": card.span, "points": card.points}
     environment.filters["json"] = lambda value: orjson.dumps(value).decode()
     # A scope of its own: Vega's script has short names, too.
     script = "(() => {\n" + "\n".join(_source(name) for name in SCRIPTS) + "})();"
