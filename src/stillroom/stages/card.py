@@ -96,8 +96,8 @@ In this folder (elsewhere, with its path in place of the dot):
 ## Limits
 
 A small model for questions of this one kind, worded as in its run; to any other it says something
-senseless. It was distilled from synthetic data. No answer that it gives is checked by itself: `read`
-and `check` of its world do that.
+senseless. It was distilled from synthetic data. No answer that it gives is checked by itself:
+`read` and `check` of its world do that.
 """
 
 
