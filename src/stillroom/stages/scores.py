@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import exp
+from pathlib import Path
 from typing import Any
 
 from stillroom import measures
@@ -36,7 +37,7 @@ def report(
         "root": root,
         "mode": plan.how.mode,
         "keep": plan.how.keep,
-        "student": plan.how.student,
+        "student": Path(plan.how.student).name,
         "questions": {"train": len(sets.train), **{name: len(q) for name, q in tests.items()}},
         "chance": {name: _mean(list(by.values())) for name, by in chance.items()},
         "teacher": {
@@ -54,7 +55,7 @@ def report(
         "arms": told,
         "against": _against(arms, tests),
         "kept": _kept(arms["distilled"], graded, tests, chance),
-        "graded": _shown(arms["distilled"], sets.test),
+        "graded": _shown(arms["distilled"], tests),
     }
 
 
@@ -242,18 +243,26 @@ def _refused(taken: Taken) -> dict[str, Any] | None:
     return None
 
 
-def _shown(arm: Arm, questions: Sequence[Posed]) -> list[dict[str, Any]]:
+def _shown(arm: Arm, tests: dict[str, list[Posed]]) -> list[dict[str, Any]]:
     """A few graded answers of the first seed: wrong ones first, as they say most."""
-    asked = {one.id: one for one in questions}
-    rows = sorted(_greedy(arm.answers["test"][0]), key=lambda row: (row["right"], row["whole"]))
-    wrong = [row for row in rows if not row["whole"]][: SHOWN // 2]
+    asked = {one.id: one for questions in tests.values() for one in questions}
+    rows = [row for test in tests for row in _greedy(arm.answers[test][0])]
+    rows.sort(key=lambda row: (row["right"], row["whole"]))
+    wrong = [row for row in rows if not row["whole"]]
+    # From all along the list, so that each kind of wrong is likely to be among them.
+    wrong = wrong[:: max(1, len(wrong) * 2 // SHOWN)][: SHOWN // 2]
     right = [row for row in rows if row["whole"]][: SHOWN - len(wrong)]
     return [
-        {"question": asked[row["id"]].messages[-1]["content"], "text": row["text"],
-         "answer": asked[row["id"]].answer, "right": row["right"], "whole": row["whole"],
-         "reason": row["reason"]}
+        {
+            "question": asked[row["id"]].messages[-1]["content"],
+            "text": row["text"],
+            "answer": asked[row["id"]].answer,
+            "right": row["right"],
+            "whole": row["whole"],
+            "reason": row["reason"],
+        }
         for row in [*wrong, *right]
-    ]  # fmt: skip
+    ]
 
 
 def _greedy(rows: Rows) -> list[dict[str, Any]]:

@@ -92,9 +92,8 @@ async def _records(plan: Plan, sets: Sets, tokenizer: Any, engine: Local) -> Tak
             f"{wrong} kept records don't pass the check once they are written and read as text",
             do="mend the world's read(): check_world tests it",
         )
-    kept, refused = len(sets.train), len(sets.refused)
     about = {"kind": "records", "name": f"program of world {type(plan.world).name}"}
-    return Taken(pool, _by_question(answers), about | {"kept": kept, "refused": refused})
+    return Taken(pool, _by_question(answers), about)
 
 
 async def _model(
