@@ -89,7 +89,7 @@ def test_the_sentences_say_what_was_found() -> None:
 
 
 def test_the_terminal_says_the_same(tmp_path: Path) -> None:
-    said = words(Report(tmp_path, student_report.told()))
+    said = words(tmp_path, student_report.told())
     assert "teacher                95.0 %  (91.0 to 97.3), 4,000,000 parameters" in said
     assert "ahead by +15.0 points (9.0 to 21.0)" in said
     assert "none stands among them word for word; 12.5 % share a run of 13 tokens" in said

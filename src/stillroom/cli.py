@@ -75,9 +75,11 @@ def run(
         if preview:
             out, given["count"] = Path(folder) / "preview", preview
             given["settings"] = (*given["settings"], "power.sample=0", "audit.run=false")
+            given["stages"] = False
         result = run_it(_recipe(what), out=out, watch=progress.watch, **given)
         progress.close()
         click.echo(outcome(result.folder, preview or 3, full=bool(preview)))
+        _student(result.folder)
 
 
 @cli.command()
@@ -185,7 +187,11 @@ def distill(run_folder: "Path", as_json: bool, **given: Any) -> None:
 
     with Progress() as progress:
         report = distill_it(run_folder, watch=progress.watch, **given)
-    _say(report.figures | {"folder": str(report.folder)}, as_json, lambda: words(report))
+    _say(
+        report.figures | {"folder": str(report.folder)},
+        as_json,
+        lambda: words(report.folder, report.figures),
+    )
 
 
 @cli.command()
@@ -226,9 +232,20 @@ def demo(out: "Path", workers: int | None) -> None:
         with Progress() as progress:
             recipe = _recipes() / one["recipe"]
             result = run_it(recipe, out=out / recipe.stem, count=one["count"], workers=workers,
-                            watch=progress.watch)  # fmt: skip
+                            settings=tuple(one.get("set", ())), watch=progress.watch)  # fmt: skip
         click.echo(outcome(result.folder, 3))
+        _student(result.folder)
         click.echo(f"page: {write_page(result.folder, world_of(result.folder, False))}\n")
+
+
+def _student(run: "Path") -> None:
+    """Say what a run's distillation came to, where it has one."""
+    from stillroom import files
+    from stillroom.view.student import words
+
+    told = files.read_json(run / "student" / "report.json")
+    if told is not None:
+        click.echo(words(run / "student", told))
 
 
 def _teacher(place: str | None, model: str | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from stillroom.fold import Watch
 from stillroom.ledger import bring_ledger, named, recorded
 from stillroom.recipe import Recipe
 from stillroom.repair import set_damaged_aside
+from stillroom.stages.distill import distill
 from stillroom.store import Run
 from stillroom.teachers import open_teacher
 from stillroom.teachers.endpoint import Endpoint
@@ -52,6 +53,7 @@ def run(
     settings: Sequence[str] = (),
     teacher: Teacher | None = None,
     repair: bool = False,
+    stages: bool = True,
     watch: Watch | None = None,
 ) -> Result:
     """Run a recipe, or go on with its run; when all is there already, nothing is done.
@@ -63,6 +65,7 @@ def run(
     settings  "world.levels=[1, 2]": any key of the recipe
     teacher   what an async `make` asks: an object with `model` and `async def ask(messages)`
     repair    make damaged shards anew
+    stages    whether what the recipe says of [distill] follows
 
     Raises UserError for a mistake in what was asked, Stopped when the run ended early (it can go
     on). Ctrl-C leaves a run that can go on.
@@ -96,7 +99,10 @@ def run(
         teacher = open_teacher(settled.teacher)
     target = Path(out) if out is not None else Path("runs") / settled.name
     with Run(target) as opened:
-        return asyncio.run(_run(opened, settled, spec, world, teacher, repair, watch))
+        made = asyncio.run(_run(opened, settled, spec, world, teacher, repair, watch))
+    if stages and settled.distill is not None:
+        distill(target, workers=settled.make.workers, trust_code=True, watch=watch)
+    return made
 
 
 def _taught(raw: dict[str, Any]) -> None:

@@ -77,6 +77,11 @@ def distill(
             spec.file or spec.module,
             "read it, then add --trust-code",
         )
+    if spec.here:
+        raise UserError(
+            "the world is defined in __main__, where no worker can load it",
+            do="put it in a file of its own and run it as FILE.py",
+        )
     world = worlds.build(spec, about["parts"]["config"])
     count = settled.make.workers if workers is None else workers
     home = Path(out) if out is not None else folder / "student"

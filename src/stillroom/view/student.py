@@ -3,16 +3,15 @@
 `told` is always RUN/student/report.json; what the model's card says, too, is in stages/card.py.
 """
 
+from pathlib import Path
 from typing import Any
 
 from stillroom.stages import card
 from stillroom.stages.card import STUDENT, percent, points, span, tests, title
-from stillroom.stages.distill import Report
 
 
-def words(report: Report) -> str:
-    """What a distillation came to, as the terminal says it."""
-    told = report.figures
+def words(folder: Path, told: dict[str, Any]) -> str:
+    """What a distillation came to, as the terminal says it: `told` is its report.json."""
     lines = [card.sentence_of_teacher(told), ""]
     for test in tests(told):
         guess = percent(told["chance"][test])
@@ -26,7 +25,7 @@ def words(report: Report) -> str:
         kept = card.sentence_of_kept(told, test)
         lines += [f"  {kept}", ""] if kept else [""]
     lines += [card.sentence_of_contamination(told), ""]
-    lines.append(f"Student {report.model}, a folder for `transformers`.")
+    lines.append(f"Student {folder / 'model'}, a folder for `transformers`.")
     return "\n".join(lines)
 
 
