@@ -35,6 +35,8 @@ class Arm:
     """{test: for each seed the graded answers}."""
     held_out: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     """{test: for each seed the likelihood of the records' own answers}."""
+    most: int = 0
+    """Tokens of an answer at most."""
     tried: dict[str, float] = field(default_factory=dict)
     """{learning rate: share right of the validation questions}."""
 
@@ -96,6 +98,7 @@ async def _arm(
     tests = [test for test in TESTS if test in asks]
     tuned = {"validation": asks["validation"]} if len(rates) > 1 else {}
     arm.folders = [_folder(plan, name, arm.rate, seed) for seed in range(plan.how.seeds)]
+    arm.most = most
     judged = {test: asks[test] for test in tests}
 
     async def train(seed: int, folder: Path) -> None:

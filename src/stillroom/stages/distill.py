@@ -6,6 +6,7 @@ what lies where.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from stillroom.stages.distilling import Plan, settle
 from stillroom.stages.questions import Sets, sets_of
 from stillroom.stages.teaching import teach
 from stillroom.store import Run
+from stillroom.students.chat import prompt
+from stillroom.students.lm_eval import export_task
 from stillroom.students.settings import Distill
 from stillroom.world import Teacher
 
@@ -114,6 +117,7 @@ async def _distill(
         trained = await train_all(plan, sets, taken, tokenizer, engine, watch)
     figures = scores.report(plan, sets, taken, trained, root, overlap)
     write_card(plan, sets, tokenizer, figures, trained["distilled"])
+    _tasks(plan, sets, tokenizer, trained["distilled"], watch)
     _point(plan.home / "model", trained["distilled"])
     files.write_json(plan.home / "report.json", figures)
     return Report(plan.home, figures)
@@ -164,6 +168,20 @@ def _tokenizer(plan: Plan, sets: Sets) -> Any:
     tokenizer.save_pretrained(part)
     part.rename(folder)
     return tokenizer
+
+
+def _tasks(plan: Plan, sets: Sets, tokenizer: Any, arm: Arm, watch: Watch) -> None:
+    """A task for lm-eval beside each distilled model, for a foreign tool to score it by."""
+    name = re.sub(r"\W+", "_", type(plan.world).name, flags=re.ASCII)
+    questions = [
+        (one.id, prompt(tokenizer, one.messages), one.answer, one.concept) for one in sets.test
+    ]
+    for folder in arm.folders:
+        try:
+            export_task(folder / "model", name, questions, max_tokens=arm.most)
+        except UserError as wrong:
+            watch.say(f"no task for lm-eval: {wrong.what}")
+            return
 
 
 def _point(link: Path, arm: Arm) -> None:
