@@ -18,8 +18,8 @@ class Shape:
 
     @property
     def heads(self) -> int:
-        """As many heads of 32 numbers or more as the width allows; rotary heads are even."""
-        most = max(1, self.width // 32)
+        """Heads of 32 numbers or more, as many as the width allows but two at least, of even size."""
+        most = max(2, self.width // 32)
         return next(h for h in range(most, 0, -1) if self.width % (2 * h) == 0)
 
 
