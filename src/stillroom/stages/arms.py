@@ -158,6 +158,14 @@ async def _run(
     logits = None
     if how.mode == "logits" and name == "distilled":
         logits = {**how.logits.model_dump(mode="json"), **_support(plan)}
+    on_policy = None
+    if how.mode == "on_policy" and name == "distilled":
+        on_policy = {
+            **how.on_policy.model_dump(mode="json"),
+            "logits": how.logits.model_dump(mode="json"),
+            "teacher": _teacher_model(plan),
+            "max_tokens": most,
+        }
     data = plan.home / "data" / f"{name}.parquet"
     asking = [
         {
@@ -180,6 +188,8 @@ async def _run(
         "context": how.context,
         "examples": str(data.resolve()) if examples else "",
         "logits": logits,
+        "trainer": how.trainer,
+        "on_policy": on_policy,
         "model": "",
         "ask": asking,
     }

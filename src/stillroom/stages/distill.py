@@ -28,6 +28,7 @@ from stillroom.store import Run
 from stillroom.students.chat import prompt
 from stillroom.students.lm_eval import export_task
 from stillroom.students.settings import Distill
+from stillroom.students.trl_trainer import require_trl
 from stillroom.world import Teacher
 
 
@@ -89,6 +90,8 @@ def distill(
     count = settled.make.workers if workers is None else workers
     home = Path(out) if out is not None else folder / "student"
     how = settled.distill or Distill()
+    if how.trainer == "trl" or how.mode == "on_policy":
+        require_trl()
     plan = Plan(world, spec.json(), about["parts"]["config"], settled.seed, how, home)
     with Run(folder):
         return asyncio.run(_distill(plan, folder, whole["root"], count, teacher, watch))

@@ -60,21 +60,75 @@ def train(folder: Path, job: dict[str, Any], progress: Progress) -> None:
     course = training.Course()
     if job["examples"]:
         examples = read_examples(Path(job["examples"]))
-        course = training.fit(
-            student.model,
-            examples,
-            how,
-            seed=job["seed"],
-            folder=folder,
-            about={"job": {k: job[k] for k in ("size", "folder", "lora", "logits")}},
-            progress=progress,
-            **_loss(job, student),
-        )
+        learn = _on_policy if job.get("on_policy") else _texts
+        course = learn(student, examples, how, folder, job, progress)
     student.save(folder / "model")
     about = {"parameters": student.parameters, **asdict(course)}
     files.write_json(folder / "course.json", about)
-    for old in folder.glob("checkpoint-*"):
+    for old in (*folder.glob("checkpoint-*"), *folder.glob("trl*")):
         shutil.rmtree(old)
+
+
+def _texts(
+    student: Any, examples: list[Any], how: Any, folder: Path, job: dict[str, Any], tell: Progress
+) -> Any:
+    """Learn the examples, by our own loop or by TRL's."""
+    from stillroom.students import training
+
+    if job.get("trainer") == "trl":
+        from stillroom.students.trl_trainer import fit_sft
+
+        return fit_sft(student, examples, how, seed=job["seed"], folder=folder, progress=tell)
+    return training.fit(
+        student.model,
+        examples,
+        how,
+        seed=job["seed"],
+        folder=folder,
+        about={"job": {k: job[k] for k in ("size", "folder", "lora", "logits")}},
+        progress=tell,
+        **_loss(job, student),
+    )
+
+
+def _on_policy(
+    student: Any, examples: list[Any], how: Any, folder: Path, job: dict[str, Any], tell: Progress
+) -> Any:
+    """Learn the examples for a share of the tokens, then from the teacher's view of own answers."""
+    from stillroom.students.training import Course
+    from stillroom.students.trl_course import newest
+    from stillroom.students.trl_trainer import ON_POLICY, fit_on_policy, trl_beta
+
+    settings, logits = job["on_policy"], job["on_policy"]["logits"]
+    before, done = round(how.tokens * settings["warm"]), folder / ON_POLICY / "texts.json"
+    first = Course(**(files.read_json(done) or {}))
+    # What the texts have taught is in a checkpoint of what follows, or has to be learnt again.
+    if before and not (first.steps and newest(folder / ON_POLICY)):
+        texts = how.model_copy(update={"tokens": before})
+        first = _texts(student, examples, texts, folder, job, tell)
+        done.parent.mkdir(exist_ok=True)
+        files.write_json(done, asdict(first))
+    rest = max(1, how.tokens - first.tokens)
+    then = fit_on_policy(
+        student,
+        settings["teacher"],
+        list(dict.fromkeys(tuple(one.ids[: one.start]) for one in examples)),
+        how.model_copy(update={"tokens": rest}),
+        seed=job["seed"],
+        folder=folder,
+        beta=trl_beta(logits["kind"], logits["beta"]),
+        temperature=logits["temperature"],
+        max_tokens=settings["max_tokens"],
+        progress=tell,
+    )
+    after = [(step + first.steps, tokens + first.tokens, loss) for step, tokens, loss in then.curve]
+    return Course(
+        [*first.curve, *after],
+        first.steps + then.steps,
+        first.tokens + then.tokens,
+        first.learnt + then.learnt,
+        first.cpu_seconds + then.cpu_seconds,
+    )
 
 
 def answer(folder: Path, job: dict[str, Any], ask: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The recipe's table [distill]: who learns, from whom, beside which baselines."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -13,7 +14,7 @@ ARMS = {
     "gold": "the records that the teacher learnt from, reasoning included",
     "answer-only": "final answers alone, at equal tokens",
     "answer-only-examples": "final answers alone, at equal examples",
-    "sequence": "the texts of the `logits` arm, without the teacher's probabilities",
+    "sequence": "the texts alone, without the teacher's probabilities",
     "untrained": "the same student before it learnt anything",
 }
 
@@ -46,7 +47,7 @@ class Taught(BaseModel, frozen=True, extra="forbid"):
 
 
 class Divergence(BaseModel, frozen=True, extra="forbid"):
-    """[distill.logits]: how the teacher's probabilities are learnt, in mode `logits`."""
+    """[distill.logits]: how the teacher's probabilities are learnt, in modes with them."""
 
     kind: Literal["forward", "reverse", "jsd"] = "forward"
     temperature: float = Field(default=1.0, gt=0)
@@ -55,6 +56,18 @@ class Divergence(BaseModel, frozen=True, extra="forbid"):
     beta: float = Field(default=0.5, gt=0, lt=1)
     samples: int = Field(default=0, ge=0, le=255)
     """Tokens drawn from the teacher for each place, stored once; 0: its full logits, live."""
+
+
+class OnPolicy(BaseModel, frozen=True, extra="forbid"):
+    """[distill.on_policy]: in mode `on_policy` the teacher judges what the student itself says.
+
+    First the student learns the texts as in mode `sequence`: one that has learnt nothing says
+    noise, and the teacher's opinion of noise is noise. Then [distill.logits] says by which
+    divergence, and at which temperature, its own answers are judged.
+    """
+
+    warm: float = Field(default=0.5, ge=0, lt=1)
+    """The share of the tokens that goes into the texts. 0: for a model from a folder alone."""
 
 
 class Distill(BaseModel, frozen=True, extra="forbid"):
@@ -67,6 +80,7 @@ class Distill(BaseModel, frozen=True, extra="forbid"):
     mode: Literal["sequence", "rationale", "logits", "on_policy"] = "sequence"
     keep: Literal["verified", "all"] = "verified"
     trainer: Literal["own", "trl"] = "own"
+    """What trains the arms on texts: our own loop, or TRL's SFTTrainer."""
     arms: tuple[str, ...] = ("answer-only", "untrained")
     """Baselines; the distilled student itself is always there."""
     seeds: int = Field(default=1, ge=1, le=100)
@@ -75,6 +89,7 @@ class Distill(BaseModel, frozen=True, extra="forbid"):
     train: Training = Training()
     teacher: Taught | None = None
     logits: Divergence = Divergence()
+    on_policy: OnPolicy = OnPolicy()
     test: int = Field(default=500, ge=1)
     """Questions of each test (ordinary, extrapolate)."""
     validation: int = Field(default=200, ge=1)
@@ -99,13 +114,29 @@ class Distill(BaseModel, frozen=True, extra="forbid"):
                 "a [distill.teacher] with a student or a folder"
             )
         needs = {"gold": bool(self.teacher and self.teacher.student)}
-        needs |= {"unverified": self.teacher is not None, "sequence": self.mode == "logits"}
+        with_teacher = self.mode in ("logits", "on_policy")
+        needs |= {"unverified": self.teacher is not None, "sequence": with_teacher}
         for arm, met in needs.items():
             if arm in self.arms and not met:
                 what = {
                     "gold": "a teacher that is trained here ([distill.teacher] student = ...)",
                     "unverified": "a [distill.teacher]",
-                    "sequence": 'mode = "logits"',
+                    "sequence": 'mode = "logits" or "on_policy"',
                 }
                 raise ValueError(f"arm {arm!r} needs {what[arm]}")
+        self._fits_trl()
         return self
+
+    def _fits_trl(self) -> None:
+        if self.trainer == "trl" and self.mode == "logits":
+            raise ValueError('mode "logits" is our own loop\'s: trainer = "own"')
+        if self.mode == "on_policy" and (self.logits.weight < 1 or self.logits.samples):
+            raise ValueError(
+                'mode "on_policy" takes the teacher\'s full probabilities alone: '
+                "[distill.logits] weight = 1, samples = 0"
+            )
+        if self.mode == "on_policy" and not self.on_policy.warm and not Path(self.student).is_dir():
+            raise ValueError(
+                "on-policy from a student that has learnt nothing gives noise: train it in mode "
+                '"sequence" first, that is, [distill.on_policy] warm above 0'
+            )
