@@ -15,7 +15,9 @@ import torch
 from pydantic import ValidationError
 
 import stillroom
+from stillroom import files
 from stillroom.errors import Stopped, UserError
+from stillroom.students import arm
 from stillroom.students.chat import Example
 from stillroom.students.losses import Dense, divergence
 from stillroom.students.settings import Distill
@@ -433,6 +435,41 @@ def test_a_recipe_on_policy(run: Path, tmp_path: Path) -> None:
     assert told[place][2] < 1 < 4 < told[0][2]
     assert not list((tmp_path / "out").rglob("trl*"))
     assert arms["sequence"]["curve"][-1][2] < told[place][2]
+
+
+@slow
+def test_an_arm_that_was_cut_off_on_policy_goes_on_there(
+    school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = Student.load(school / "student")
+    student.tokenizer.save_pretrained(tmp_path / "tokenizer")
+    arm.write_examples(tmp_path / "examples", encoded(student, sums(160)))
+    logits = {"kind": "reverse", "beta": 0.5, "temperature": 1.0}
+    job = {
+        "training": Training(tokens=20_000, batch=16).model_dump(),
+        "folder": "", "size": "2x48", "lora": 0, "seed": 0, "context": CONTEXT, "logits": None,
+        "tokenizer": str(tmp_path / "tokenizer"), "examples": str(tmp_path / "examples"),
+        "on_policy": {"warm": 0.8, "logits": logits, "teacher": str(school / "teacher"),
+                      "max_tokens": 8},
+    }  # fmt: skip
+    monkeypatch.setitem(fit_on_policy.__kwdefaults__, "every", 0)
+
+    def cut(step: int, steps: int, loss: float) -> None:
+        if step == 9 and (folder / "trl-on-policy").exists():
+            raise Cut
+
+    folder = tmp_path / "cut"
+    for one in ("cut", "whole"):
+        (tmp_path / one).mkdir()
+    with pytest.raises(Cut):
+        arm.train(folder, job, cut)
+    again: list[int] = []
+    arm.train(folder, job, lambda step, *_: again.append(step))
+    arm.train(tmp_path / "whole", job, lambda *_: None)
+    assert again[0] == 9  # the texts were not learnt again
+    courses = [files.read_json(tmp_path / one / "course.json") or {} for one in ("cut", "whole")]
+    assert courses[0]["curve"] == courses[1]["curve"]
+    assert same(*(Student.load(tmp_path / one / "model") for one in ("cut", "whole")))
 
 
 @pytest.mark.parametrize(
