@@ -62,7 +62,7 @@ def plan(data: Examples, how: Training, context: int, seed: int) -> tuple[int, I
             "there is nothing to learn from: no answer was accepted",
             do="see why they were refused, in the report or with `stillroom show`",
         )
-    mean = data.tokens * how.batch / max(how.batch, len(data))
+    mean = data.tokens / -(-len(data) // how.batch)  # a pass may end with a smaller batch
     if how.layout == "packed":
         mean = data.tokens / len(packed(data.lengths, how.batch, context, seed, 0))
     return max(1, round(how.tokens / mean)), _batches(data, how, context, seed)
