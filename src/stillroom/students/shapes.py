@@ -18,7 +18,7 @@ class Shape:
 
     @property
     def heads(self) -> int:
-        """Heads of 32 numbers or more where the width allows, two at least; rotary ones are even."""
+        """Heads of 32 numbers or more where the width allows; two at least, each even."""
         most = max(2, self.width // 32)
         return next(h for h in range(most, 0, -1) if self.width % (2 * h) == 0)
 
