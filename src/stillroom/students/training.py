@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from stillroom.errors import Stopped, UserError
 from stillroom.record import canonical, digest
-from stillroom.students import checkpoints
+from stillroom.students import checkpoints, several
 from stillroom.students.batches import Batch, Examples, collate, pack, packed, passes
 from stillroom.students.chat import Example
 from stillroom.students.forward import learnt_logits, token_loss
@@ -126,7 +126,8 @@ def fit(
             total, learnt = 0.0, 0
         course.cpu_seconds = spent + time.process_time() - began
         at_point = (step + 1) % point == 0
-        if folder is not None and at_point and time.monotonic() - saved > every:
+        due = folder is not None and at_point and time.monotonic() - saved > every
+        if folder is not None and due and several.place()[0] == 0:
             checkpoints.save(folder, model, optimizer, identity, course)
             saved = time.monotonic()
     model.eval()
@@ -157,7 +158,10 @@ def update(model: Any, optimizer: Any, batch: Batch, how: Training, loss: Loss) 
     whole, device = 0.0, model.device
     mixed = how.precision == "bf16" or (how.precision == "auto" and device.type == "cuda")
     try:
-        for part in _parts(batch, how.accumulate):
+        rank, count = several.place()
+        shares = _parts(batch, count)
+        mine = shares[rank : rank + 1] if count > 1 else [batch]
+        for part in (part for share in mine for part in _parts(share, how.accumulate)):
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                 logits = learnt_logits(model, part, device)
             summed = loss(logits, part)
@@ -168,6 +172,8 @@ def update(model: Any, optimizer: Any, batch: Batch, how: Training, loss: Loss) 
             f"out of memory with {batch.ids.shape[0]} rows of {batch.ids.shape[1]} tokens a step",
             do="raise `accumulate` (the result stays the same but for rounding) or lower `batch`",
         ) from None
+    if count > 1:
+        whole = several.add_up(model, whole)
     torch.nn.utils.clip_grad_norm_(model.parameters(), how.clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
