@@ -1,5 +1,6 @@
 """What the bench of distillation trains with: a slipping teacher, our loop, the HF Trainer's."""
 
+import asyncio
 import sys
 import time
 from collections.abc import Sequence
@@ -50,27 +51,17 @@ def _forgetting(cup: str, swaps: str) -> str:
 
 
 def examples(count: int) -> tuple[Student, list[Example]]:
-    """Drills as examples, and a student of no size that lends its tokenizer."""
-    from stillroom.teachers.questions import Questions
+    """Drills as examples, and a small student that lends its tokenizer."""
     from stillroom.worlds.lessons.drills import Drills
 
-    world = Drills(families=("cups", "chain", "sort"))
-    program, student = Program(world), Student.new("1x32", context=CONTEXT)
-    chats = []
-    for question in islice(Questions(world), count):
-        data = world.make(question.task, None)[0]  # type: ignore[index, arg-type]
-        said = data.data if hasattr(data, "data") else data
-        chats.append([*question.messages, _said(world, question.task, said)])
-    del program
-    return student, encode(student.tokenizer, chats, CONTEXT)
+    program = Program(Drills(families=("cups", "chain", "sort")))
+    student = Student.new("1x32", context=CONTEXT)
 
+    async def answered() -> list[list[Message]]:
+        asked = islice(program.questions(), count)
+        return [[*one.messages, turn(await program.ask(one.messages))] for one in asked]
 
-def _said(world: World, task: Any, data: Any) -> Message:
-    from stillroom.record import Origin, Record
-    from stillroom.world import Verdict
-
-    record = Record("", "drills", "", "{}", 0, data, Verdict(()), {}, Origin())
-    return world.show(record).messages[-1]
+    return student, encode(student.tokenizer, asyncio.run(answered()), CONTEXT)
 
 
 def our_loop(size: str, tokens: int) -> float:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from stillroom.students import lean
 from stillroom.students.batches import Batch
 
 # Their logits are the head applied to the last hidden state, nothing else.
@@ -13,6 +14,8 @@ def learnt_logits(model: Any, batch: Batch, device: Any) -> Any:
     ids, flat = batch.ids.to(device), batch.flat.to(device)
     places = None if batch.positions is None else batch.positions.to(device)
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if places is None and lean.fits(inner):
+        return inner.get_output_embeddings()(lean.hidden_at(inner, ids, flat))
     if inner.config.model_type in PLAIN_HEADS:
         hidden = inner.base_model(input_ids=ids, position_ids=places, use_cache=False)[0]
         return inner.get_output_embeddings()(hidden.flatten(0, 1)[flat])
