@@ -15,7 +15,7 @@ def fits(model: Any) -> bool:
         config.model_type == "llama"
         and config.hidden_act == "silu"
         and not config.attention_dropout
-        and not getattr(model, "is_gradient_checkpointing", False)
+        and not getattr(model, "is_activation_checkpointing", False)
     )
 
 
