@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillroom import files
-from stillroom.answer import spoken
+from stillroom.answer import spoken, turn
 from stillroom.engines.local import Local
 from stillroom.errors import UserError
 from stillroom.fold import Watch
@@ -21,8 +21,9 @@ from stillroom.stages.questions import Posed, Sets
 from stillroom.students import arm, chat
 from stillroom.students.settings import Taught
 from stillroom.teachers import open_teacher
-from stillroom.world import Teacher
+from stillroom.world import Message, Teacher
 
+POOL = "pool-answers.parquet"
 ANSWER = pa.schema(
     [
         ("id", pa.string()),
@@ -99,10 +100,71 @@ async def _records(plan: Plan, sets: Sets, tokenizer: Any, engine: Local) -> Tak
 async def _model(
     plan: Plan, settings: Taught, sets: Sets, tokenizer: Any, engine: Local, watch: Watch
 ) -> Taken:
-    """A local model teaches; one that is trained here learns from the gold records first."""
+    """A local model teaches; one that is trained here learns from the gold records first.
+
+    In each of the `rounds` it then answers the training questions, and is trained anew on gold and
+    those of its own answers that passed the check (Zelikman et al., STaR, 2022).
+    """
     home = plan.home / "teacher"
-    gold = sets.train[: settings.gold] if settings.student else []
+    gold = [list(one.chat) for one in sets.train[: settings.gold]] if settings.student else []
     pool = _pool(sets.train, len(gold), settings)
+    watch.say(f"the teacher: {settings.student or settings.folder}")
+    learnt, spent = gold, 0.0
+    for number in range(settings.rounds):
+        folder = home / f"round-{number}"
+        await _local(plan, settings, folder, tokenizer, learnt, {"pool": pool}, engine, watch)
+        found = await graded(plan, engine, folder / "pool.parquet", folder / POOL)
+        own = Taken(pool, _by_question(found))
+        said = [(one, own.accepted(one)) for one in pool]
+        learnt = gold + [[*one.messages, turn(a["text"])] for one, a in said if a is not None]
+        spent += _spent(folder)
+    tests = {name: getattr(sets, name) for name in ("test", "extrapolate")}
+    tests = {name: questions for name, questions in tests.items() if questions}
+    await _local(plan, settings, home, tokenizer, learnt, {"pool": pool, **tests}, engine, watch)
+    about: dict[str, Any] = {
+        "kind": "trained here" if settings.student else "folder",
+        "name": settings.student or Path(settings.folder).name,
+        "gold": len(gold),
+        "rounds": settings.rounds,
+        "parameters": arm.about_answers(home / POOL)["parameters"],
+        "tokens": (files.read_json(home / "course.json") or {}).get("tokens", 0),
+        "cpu_seconds": spent + _spent(home),
+        "tests": {},
+        "held_out": {},
+    }
+    for name in tests:
+        answers = home / f"{name}-answers.parquet"
+        about["tests"][name] = await graded(plan, engine, home / f"{name}.parquet", answers)
+        about["held_out"][name] = arm.about_answers(answers)["held_out"]
+    found = await graded(plan, engine, home / "pool.parquet", home / POOL)
+    return Taken(pool, _by_question(found), about)
+
+
+async def _local(
+    plan: Plan,
+    settings: Taught,
+    folder: Path,
+    tokenizer: Any,
+    learnt: Sequence[Sequence[Message]],
+    questions: dict[str, list[Posed]],
+    engine: Local,
+    watch: Watch,
+) -> None:
+    """Train a teacher in `folder` where it is to be trained, and let it answer the questions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = "" if settings.student else str(Path(settings.folder).resolve())
+    data = folder / "learnt.parquet"
+    if settings.student:
+        arm.write_examples(data, chat.encode(tokenizer, learnt, plan.how.context))
+    own = arm.tokenizer_of(model) if model else tokenizer
+    asks = []
+    for name, posed in questions.items():
+        path = write_questions(folder / f"{name}.parquet", posed, own)
+        greedy = int(settings.greedy) if name == "pool" else 1
+        samples = settings.samples - greedy if name == "pool" else 0
+        where = {"questions": str(path.resolve()), "to": f"{name}-answers.parquet"}
+        how = {"max_tokens": plan.how.max_tokens, "temperature": settings.temperature}
+        asks.append({**where, **how, "greedy": greedy, "samples": samples})
     job = {
         "training": settings.train.model_dump(mode="json"),
         "seed": plan.seed,
@@ -111,49 +173,20 @@ async def _model(
         "lora": 0,
         "tokenizer": str((plan.home / "tokenizer").resolve()),
         "context": plan.how.context,
-        "examples": "",
+        "examples": str(data.resolve()) if settings.student else "",
         "logits": None,
-        "model": "" if settings.student else str(Path(settings.folder).resolve()),
+        "model": model,
+        "ask": asks,
     }
-    if settings.student:
-        examples = chat.encode(tokenizer, [one.chat for one in gold], plan.how.context)
-        arm.write_examples(plan.home / "data" / "gold.parquet", examples)
-        job["examples"] = str((plan.home / "data" / "gold.parquet").resolve())
-    asking = {"max_tokens": plan.how.max_tokens, "temperature": settings.temperature}
-    files_of = {"pool": pool, "test": sets.test, "extrapolate": sets.extrapolate}
-    own = arm.tokenizer_of(str(job["model"])) if job["model"] else tokenizer
-    asks = []
-    for name, questions in files_of.items():
-        if questions:
-            path = write_questions(home / f"{name}.parquet", questions, own)
-            greedy = int(settings.greedy) if name == "pool" else 1
-            samples = settings.samples - greedy if name == "pool" else 0
-            where = {"questions": str(path.resolve()), "to": f"{name}-answers.parquet"}
-            asks.append({**asking, **where, "greedy": greedy, "samples": samples})
-    job["ask"] = asks
-    write_job(home, job)
-    watch.say(f"the teacher: {settings.student or settings.folder}")
-    await plan.work(engine, home, watch)
-    about: dict[str, Any] = {
-        "kind": "trained here" if settings.student else "folder",
-        "name": settings.student or Path(settings.folder).name,
-        "gold": len(gold),
-        "tests": {},
-        "held_out": {},
-    }
-    course = files.read_json(home / "course.json")
-    if course is not None:
-        about |= {key: course[key] for key in ("parameters", "tokens", "cpu_seconds")}
-    for name in ("test", "extrapolate"):
-        if files_of[name]:
-            answers = home / f"{name}-answers.parquet"
-            about["tests"][name] = await graded(plan, engine, home / f"{name}.parquet", answers)
-            about["held_out"][name] = arm.about_answers(answers)["held_out"]
-    found = await graded(plan, engine, home / "pool.parquet", home / "pool-answers.parquet")
-    spent = arm.about_answers(home / "pool-answers.parquet")
-    about["answering_cpu_seconds"] = spent["cpu_seconds"]
-    about["parameters"] = spent["parameters"]
-    return Taken(pool, _by_question(found), about)
+    write_job(folder, job)
+    await plan.work(engine, folder, watch, f"teacher, {folder.name}")
+
+
+def _spent(folder: Path) -> float:
+    """CPU-seconds that a local teacher took to learn and to answer its training questions."""
+    course = files.read_json(folder / "course.json") or {"cpu_seconds": 0.0}
+    told = arm.about_answers(folder / POOL)
+    return float(course["cpu_seconds"]) + float(told["cpu_seconds"])
 
 
 async def _ask(

@@ -31,6 +31,8 @@ class Taught(BaseModel, frozen=True, extra="forbid"):
     ask: Asking | None = None
     gold: int = Field(default=1000, ge=1)
     train: Training = Training(tokens=1_500_000, batch=16)
+    rounds: int = Field(default=0, ge=0, le=10)
+    """Times that it is trained anew on gold and its own verified answers before it teaches."""
     questions: int = Field(default=10_000, ge=1)
     """Training questions that it answers: those after the gold ones."""
     samples: int = Field(default=4, ge=1)
