@@ -16,18 +16,18 @@ def save(folder: Path, model: Any, optimizer: Any, identity: dict[str, Any], cou
     """Put a checkpoint in the place of the one before; at every moment a whole one is there."""
     from safetensors.torch import save_file
 
+    _remove_parts(folder)
     part = folder / f".{NAME}.{os.getpid()}.part"
-    shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     learnt = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     save_file({name: p.contiguous() for name, p in learnt.items()}, part / "weights.safetensors")
     moments = {}
-    for name, p in learnt.items():
-        for key, value in optimizer.state[_parameter(model, name)].items():
+    for name in learnt:
+        for key, value in optimizer.state[model.get_parameter(name)].items():
             moments[f"{name}|{key}"] = value.detach().contiguous()
-        del p
     save_file(moments, part / "optimizer.safetensors")
-    files.write_json(part / "course.json", files.seal({"identity": identity, **asdict(course)}))
+    told = {"identity": identity, "files": files.tree(part), **asdict(course)}
+    files.write_json(part / "course.json", files.seal(told))
     for file in part.iterdir():
         with file.open("rb") as opened:
             os.fsync(opened.fileno())
@@ -48,8 +48,8 @@ def resume(
     found = sorted(folder.glob(f"{NAME}-*"))
     if not found:
         return kind(), 0
-    told = files.read_json(found[-1] / "course.json", "identity", "curve", "steps")
-    if told is None or not files.sealed(told):
+    told = files.read_json(found[-1] / "course.json")
+    if told is None or not files.sealed(told) or told["files"] != _hashes(found[-1]):
         raise UserError("this checkpoint is damaged", found[-1], "remove it to start again")
     if told["identity"] != identity:
         raise UserError(
@@ -58,23 +58,31 @@ def resume(
             folder,
             "give another folder, or remove this one",
         )
-    try:
-        weights = load_file(found[-1] / "weights.safetensors")
-        moments = load_file(found[-1] / "optimizer.safetensors")
-    except Exception as wrong:
-        raise UserError(
-            f"this checkpoint is damaged: {wrong}", found[-1], "remove it to start again"
-        ) from None
-    course = kind(**{k: v for k, v in told.items() if k not in ("identity", "seal")})
+    course = kind(**{k: v for k, v in told.items() if k not in ("identity", "files", "seal")})
     course.curve = [tuple(point) for point in course.curve]
+    weights = load_file(found[-1] / "weights.safetensors")
+    moments = load_file(found[-1] / "optimizer.safetensors")
     _load(model, optimizer, weights, moments)
     return course, course.steps
 
 
 def clear(folder: Path) -> None:
     """Remove the checkpoints of a finished training."""
+    _remove_parts(folder)
     for old in folder.glob(f"{NAME}-*"):
         shutil.rmtree(old)
+
+
+def _remove_parts(folder: Path) -> None:
+    """What processes that were killed had begun to write."""
+    for part in folder.glob(f".{NAME}.*.part"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _hashes(checkpoint: Path) -> dict[str, str]:
+    found = files.tree(checkpoint)
+    del found["course.json"]  # it has a seal of its own
+    return found
 
 
 def _load(model: Any, optimizer: Any, weights: dict[str, Any], moments: dict[str, Any]) -> None:
@@ -90,10 +98,6 @@ def _load(model: Any, optimizer: Any, weights: dict[str, Any], moments: dict[str
                     if key.rpartition("|")[0] == name
                 }
                 optimizer.state[parameter] = state
-
-
-def _parameter(model: Any, name: str) -> Any:
-    return model.get_parameter(name)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
