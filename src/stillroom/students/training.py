@@ -1,7 +1,9 @@
 """The training loop: any causal language model, resumed exactly where it was."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -62,10 +64,11 @@ def plan(data: Examples, how: Training, context: int, seed: int) -> tuple[int, I
             "there is nothing to learn from: no answer was accepted",
             do="see why they were refused, in the report or with `stillroom show`",
         )
-    mean = data.tokens / -(-len(data) // how.batch)  # a pass may end with a smaller batch
     if how.layout == "packed":
-        mean = data.tokens / len(packed(data.lengths, how.batch, context, seed, 0))
-    return max(1, round(how.tokens / mean)), _batches(data, how, context, seed)
+        once = len(packed(data.lengths, how.batch, context, seed, 0))
+    else:
+        once = math.ceil(len(data) / how.batch)
+    return max(1, round(how.tokens * once / data.tokens)), _batches(data, how, context, seed)
 
 
 def fit(
@@ -77,22 +80,24 @@ def fit(
     folder: Path | None = None,
     loss: Loss = token_loss,
     about: dict[str, Any] | None = None,
+    width: int | None = None,
     progress: Callable[[int, int, float], None] = lambda step, steps, value: None,
     every: float = 30.0,
 ) -> Course:
     """Train `model` in place; with a `folder`, go on from its checkpoint and leave one there.
 
     The loss is normalised by the tokens that are learnt in a step, however it is accumulated.
-    Raises UserError when the folder holds another training, Stopped when the loss is no number:
-    the last good checkpoint stays.
+    Packed rows are `width` tokens wide, by default as many as the model's context holds. Chance in
+    the model (dropout) comes from `seed` and the number of the step, so a resumed training has it
+    too. Raises UserError when the folder holds another training, Stopped when loss or gradient is
+    no number: the last good checkpoint stays.
     """
     import torch
 
     if model.device.type == "cpu":
         torch.set_num_threads(how.threads)
     data = Examples(examples)
-    context = model.config.max_position_embeddings
-    steps, batches = plan(data, how, context, seed)
+    steps, batches = plan(data, how, width or model.config.max_position_embeddings, seed)
     optimizer = optimizer_of(model, how)
     identity = _identity(examples, how, seed, about or {})
     course, first = Course(), 0
@@ -107,14 +112,13 @@ def fit(
         batch = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = how.learning_rate * rate_at(step, steps, how.warmup, how.floor)
-        value = update(model, optimizer, batch, how, loss)
-        if value != value or value == float("inf"):
+        with _chance(model, seed, step):
+            value = update(model, optimizer, batch, how, loss)
+        if not math.isfinite(value):
             raise Stopped(
                 f"the loss is {value} at step {step + 1} of {steps}",
-                folder,
-                "lower the learning rate; the last good checkpoint is there"
-                if folder
-                else "lower the learning rate",
+                folder or "",
+                "lower the learning rate" + ("; the last good checkpoint stays" if folder else ""),
             )
         total, learnt = total + value * len(batch.labels), learnt + len(batch.labels)
         course.tokens += batch.tokens
@@ -152,7 +156,10 @@ def optimizer_of(model: Any, how: Training) -> Any:
 
 
 def update(model: Any, optimizer: Any, batch: Batch, how: Training, loss: Loss) -> float:
-    """One step on a batch, at the rate that the optimizer has; the mean loss of its tokens."""
+    """One step on a batch, at the rate that the optimizer has; the mean loss of its tokens.
+
+    NaN, and no step, where loss or gradient is no number. UserError when memory is short.
+    """
     import torch
 
     whole, device = 0.0, model.device
@@ -167,17 +174,39 @@ def update(model: Any, optimizer: Any, batch: Batch, how: Training, loss: Loss) 
             summed = loss(logits, part)
             (summed / len(batch.labels)).backward()
             whole += summed.item()
-    except torch.OutOfMemoryError:
+        if count > 1:
+            whole = several.add_up(model, whole)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), how.clip)
+        if not (math.isfinite(whole) and math.isfinite(norm)):
+            return math.nan
+        optimizer.step()
+    except RuntimeError as wrong:
+        if not _out_of_memory(wrong):
+            raise
         raise UserError(
             f"out of memory with {batch.ids.shape[0]} rows of {batch.ids.shape[1]} tokens a step",
             do="raise `accumulate` (the result stays the same but for rounding) or lower `batch`",
         ) from None
-    if count > 1:
-        whole = several.add_up(model, whole)
-    torch.nn.utils.clip_grad_norm_(model.parameters(), how.clip)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    finally:
+        optimizer.zero_grad(set_to_none=True)
     return whole / len(batch.labels)
+
+
+def _out_of_memory(wrong: RuntimeError) -> bool:
+    """A GPU's allocator has an exception of its own, the CPU's has words alone."""
+    import torch
+
+    return isinstance(wrong, torch.OutOfMemoryError) or "can't allocate memory" in str(wrong)
+
+
+@contextmanager
+def _chance(model: Any, seed: int, step: int) -> Iterator[None]:
+    """Chance inside the model decided by the step; the caller's own is left as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+        torch.manual_seed(1_000_003 * seed + step)
+        yield
 
 
 def _parts(batch: Batch, count: int) -> list[Batch]:
