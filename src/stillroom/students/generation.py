@@ -93,8 +93,4 @@ def _continue(
     for row, gain in zip(tokens.tolist(), logprob.tolist(), strict=True):
         ended = end in row
         said.append(Said(row[: row.index(end)] if ended else row, gain, ended))
-    unfinished = set(rows[alive].tolist())
-    return [
-        Said(one.ids, one.logprob, False) if row in unfinished else one
-        for row, one in enumerate(said)
-    ]
+    return said
