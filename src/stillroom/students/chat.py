@@ -55,10 +55,15 @@ def encode(tokenizer: Any, chats: Sequence[Sequence[Message]], context: int) -> 
     shown, learnt = _ids(tokenizer, before), _ids(tokenizer, after)
     examples = [Example(a + b, len(a)) for a, b in zip(shown, learnt, strict=True)]
     for example, chat in zip(examples, chats, strict=True):
+        if not example.start:
+            raise UserError(
+                "nothing stands before an answer, so there is nothing that it answers",
+                do="ask a question, or give the tokenizer a template with a generation prompt",
+            )
         if len(example.ids) > context:
             raise UserError(
                 f"a question with its answer takes {len(example.ids)} tokens, "
-                f"the student's context holds {context}: {chat[-2]['content']!r:.80}",
+                f"the student's context holds {context}: {chat[-2:][0]['content']!r:.80}",
                 do="raise `context`, or leave such questions out",
             )
     return examples

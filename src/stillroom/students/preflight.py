@@ -14,9 +14,9 @@ SHOWN = 2  # examples that are printed
 def preflight(tokenizer: Any, examples: Sequence[Example], first: Sequence[Message]) -> list[str]:
     """Lines that show a few examples with what is learnt in «», or UserError.
 
-    Checked of every example: something is learnt, the last of it is EOS and EOS is nowhere before,
-    the prompt is not learnt. Of `first`, the chat behind examples[0]: it is asked in judging as it
-    is in training.
+    Checked of every example: something is learnt, the last of it is EOS and EOS is nowhere before
+    in it, the prompt is not learnt and holds no padding. Of `first`, the chat behind examples[0]:
+    it is asked in judging as it is in training.
     """
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     for number, one in enumerate(examples):
@@ -26,8 +26,10 @@ def preflight(tokenizer: Any, examples: Sequence[Example], first: Sequence[Messa
             wrong = "nothing is learnt in it, or its prompt is empty"
         elif learnt[-1] != end:
             wrong = f"its last label is {learnt[-1]}, not EOS ({end}): it would never stop"
-        elif pad is not None and pad != end and pad in one.ids:
-            wrong = "it holds the padding token"
+        elif end in learnt[:-1]:
+            wrong = "EOS is in the middle of what is learnt: the rest would never be said"
+        elif pad is not None and pad != end and pad in one.ids[: one.start]:
+            wrong = "its prompt holds the padding token"
         if wrong:
             raise UserError(f"preflight: example {number}: {wrong}", do="mend the chat template")
     asked = chat.encode_prompts(tokenizer, [chat.prompt(tokenizer, first[:-1])])[0]
