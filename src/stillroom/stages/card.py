@@ -15,6 +15,7 @@ from stillroom.stages.arms import Arm
 from stillroom.stages.distilling import Plan
 from stillroom.stages.questions import Sets
 from stillroom.students import chat
+from stillroom.students.shapes import is_folder
 
 Told = dict[str, Any]
 
@@ -31,7 +32,7 @@ def write_card(plan: Plan, sets: Sets, tokenizer: Any, told: Told, arm: Arm) -> 
     # Without a chat template a list of messages could not be given.
     asked = list(messages) if tokenizer.chat_template else chat.prompt(tokenizer, messages)
     about = {"name": type(plan.world).name, "version": type(plan.world).version}
-    base = Path(plan.how.student).name if Path(plan.how.student).is_dir() else ""
+    base = Path(plan.how.student).name if is_folder(plan.how.student) else ""
     words = card(told, about, plan.seed, base, asked, plan.how.max_tokens or plan.how.context)
     files.write_file(arm.folders[0] / "model" / "README.md", words.encode())
 

@@ -1,10 +1,10 @@
 """The recipe's table [distill]: who learns, from whom, beside which baselines."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from stillroom.students.shapes import is_folder
 from stillroom.students.training import Training
 from stillroom.teachers.settings import Settings as Asking
 
@@ -107,6 +107,13 @@ class Distill(BaseModel, frozen=True, extra="forbid"):
                 raise ValueError(f"no arm {arm!r} (there are {', '.join(ARMS)})")
         return tuple(arm for arm in dict.fromkeys(arms) if arm != "distilled")
 
+    @field_validator("rates")
+    @classmethod
+    def _apart(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not rate > 0 for rate in rates) or len(set(rates)) != len(rates):
+            raise ValueError("learning rates are above 0, each once")
+        return rates
+
     @model_validator(mode="after")
     def _fits(self) -> "Distill":
         near = self.teacher is not None and self.teacher.ask is None
@@ -137,7 +144,7 @@ class Distill(BaseModel, frozen=True, extra="forbid"):
                 'mode "on_policy" takes the teacher\'s full probabilities alone: '
                 "[distill.logits] weight = 1, samples = 0"
             )
-        if self.mode == "on_policy" and not self.on_policy.warm and not Path(self.student).is_dir():
+        if self.mode == "on_policy" and not self.on_policy.warm and not is_folder(self.student):
             raise ValueError(
                 "on-policy from a student that has learnt nothing gives noise: train it in mode "
                 '"sequence" first, that is, [distill.on_policy] warm above 0'

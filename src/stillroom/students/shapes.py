@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stillroom.errors import UserError
@@ -30,11 +31,19 @@ PRESETS = {
 }
 
 
+SIZE = re.compile(r"(\d{1,2})x(\d{1,4})")
+
+
+def is_folder(name: str) -> bool:
+    """Whether a student's name is the folder of a model; a size is one whatever lies around."""
+    return name not in PRESETS and not SIZE.fullmatch(name) and Path(name).is_dir()
+
+
 def shape_of(name: str) -> Shape:
     """A preset, or LAYERSxWIDTH such as "2x64"; the inner width is then 8/3 of the width."""
     if name in PRESETS:
         return PRESETS[name]
-    found = re.fullmatch(r"(\d{1,2})x(\d{1,4})", name)
+    found = SIZE.fullmatch(name)
     if found is None or not int(found[1]) or not int(found[2]) or int(found[2]) % 8:
         raise UserError(
             f"no student is called {name!r}",
