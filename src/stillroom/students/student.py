@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from stillroom.answer import turn
-from stillroom.errors import UserError
+from stillroom.errors import Stopped, UserError
 from stillroom.students import chat
 from stillroom.students.chat import Example
 from stillroom.students.generation import Said
 from stillroom.world import Message
 
-# Threads that wait must sleep, not spin: two spinning ones on a busy machine cost tenfold.
+# Threads that wait must sleep, not spin: two spinning ones on a busy machine cost tenfold. To be
+# said before torch is there.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# A worker's bars would run into the lines of all others.
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 Asked = str | Sequence[Message]
 
@@ -73,12 +70,14 @@ class Student:
             )
         tokenizer = tokenizer_from(str(folder), ())
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, dtype=torch.float32
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
         except Exception as wrong:  # any kind comes out of a folder that is none
             said = str(wrong).split("\n")[0]
             raise UserError(f"this model can't be loaded: {said}", folder) from None
+        model, found = loaded
+        _whole(folder, model, tokenizer, found["missing_keys"])
         if lora:
             model = _with_adapters(model, lora, seed)
         return cls(_placed(model), tokenizer, rate)
@@ -99,34 +98,46 @@ class Student:
         return int(self.tokenizer.eos_token_id if pad is None else pad)
 
     def save(self, folder: str | Path) -> None:
-        """Write model and tokenizer as `transformers` reads them, whole or not at all."""
-        import shutil
+        """Write model and tokenizer as `transformers` reads them, whole or not at all.
+
+        A model that is there already is replaced; UserError when something else is.
+        """
+        import copy
         import tempfile
 
         folder = Path(folder)
+        if folder.exists() and not _replaceable(folder):
+            raise UserError(
+                "something else than a model is there", folder, "give a new folder, or remove it"
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".model.") as part:
+            new, old = Path(part, "new"), Path(part, "old")
             model = self.model
             if hasattr(model, "merge_and_unload"):
-                import copy
-
                 model = copy.deepcopy(model).merge_and_unload()
-            model.save_pretrained(part)
-            self.tokenizer.save_pretrained(part)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.chmod(part, 0o755)
-            shutil.copytree(part, folder)
+            model.save_pretrained(new)
+            self.tokenizer.save_pretrained(new)
+            for file in new.iterdir():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
 
     def encode(self, question: Asked, answer: str) -> Example:
         """A question and the answer that is learnt for it."""
         chats = [[*_messages(question), turn(answer)]]
         return chat.encode(self.tokenizer, chats, self.context)[0]
 
-    def train_step(self, input: Asked, target: str, **_: Any) -> float:
+    def train_step(self, input: Asked, target: str) -> float:
         """One update on one answer at a constant rate; the mean loss of its tokens.
 
-        For a schedule, batches and checkpoints use `stillroom.distill` or `training.fit`.
+        For a schedule, batches and checkpoints use `stillroom.distill` or `training.fit`. Stopped,
+        the weights as they were, when loss or gradient is no number.
         """
+        import math
+
         from stillroom.students.batches import Examples, collate
         from stillroom.students.forward import token_loss
         from stillroom.students.training import Training, optimizer_of, update
@@ -138,6 +149,8 @@ class Student:
         self.model.train()
         loss = update(self.model, self._optimizer, batch, how, token_loss)
         self.model.eval()
+        if not math.isfinite(loss):
+            raise Stopped(f"the loss is {loss}", do="lower the student's `rate`")
         return loss
 
     def generate(
@@ -198,6 +211,26 @@ def _messages(question: Asked) -> list[Message]:
         return [{"role": "user", "content": question}]
     messages = getattr(question, "messages", question)  # a Question of a world has them
     return list(messages)
+
+
+def _whole(folder: Path, model: Any, tokenizer: Any, missing: Any) -> None:
+    """UserError where transformers would go on with random weights, or fail at some token."""
+    if missing:
+        names = ", ".join(sorted(missing)[:3])
+        raise UserError(f"this model has no weights for {names}", folder, "get it whole")
+    known = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > known:
+        raise UserError(
+            f"the tokenizer has {len(tokenizer)} tokens, the model knows {known}",
+            folder,
+            "give the model its own tokenizer",
+        )
+
+
+def _replaceable(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    return (folder / "config.json").is_file() or not any(folder.iterdir())
 
 
 def _placed(model: Any) -> Any:
