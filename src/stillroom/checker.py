@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from stillroom.cast import Unfit, cast
 from stillroom.ledger import Ledger, TaskTeacher
-from stillroom.record import EXCEPTION
+from stillroom.record import EXCEPTION, canonical, digest
 from stillroom.world import Check, Context, Data, Task, Verdict, World
 
 
@@ -54,6 +55,21 @@ class Checker:
                 self._loop = asyncio.new_event_loop()
             verdict = self._loop.run_until_complete(verdict)
         return _sound(verdict)
+
+    def text(self, task: Task, text: str) -> Verdict:
+        """check(task, read(task, text)). A text that can't be read, or that breaks the check, is
+        refused: models write what no maker would."""
+        key, verb = digest(canonical([task, text]), 16).hex(), "read"
+        try:
+            try:
+                (data,) = cast([self.world.read(task, text)], type(self.world).schema)
+            except (ValueError, Unfit) as wrong:
+                return Verdict((Check("read", False, str(wrong)),), 0.0)
+            verb = "check"
+            return self(key, task, data)
+        except Exception as wrong:
+            note = Failures(self.world, Path(), "").note(verb, wrong)
+            return Verdict((Check(EXCEPTION, False, note),), 0.0)
 
     def close(self) -> None:
         """Let go of the ledger, so that its owner can fold its files into one."""

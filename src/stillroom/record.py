@@ -5,7 +5,7 @@ Parquet file alone. No record holds a clock time, a host, a process id or a path
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from stillroom.world import Check, Data, Task, Verdict, World
 
+SPLITS = ("train", "validation", "test")
 FORMAT = 1  # raise when what is on disk changes its meaning
 
 TEXTS = pa.list_(pa.string())
@@ -133,6 +134,14 @@ def _plain(value: Any) -> Any:
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys and no spaces (UTF-8); what ids and hashes are taken over."""
     return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)
+
+
+def split_of(tags: Mapping[str, str], text: str) -> str:
+    """The tag `split`, or 90/5/5 by a hash of the task's JSON: equal tasks stay together."""
+    if tags.get("split") in SPLITS:
+        return tags["split"]
+    bucket = int.from_bytes(digest(text.encode(), 8), "big") % 20
+    return SPLITS[max(0, bucket - 17)]
 
 
 def task_json(task: Any) -> str:

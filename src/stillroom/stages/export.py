@@ -18,10 +18,9 @@ from stillroom import files, worlds
 from stillroom.dataset import Dataset
 from stillroom.dataset import open as open_dataset
 from stillroom.errors import UserError
-from stillroom.record import Record, digest, envelope, to_batch
+from stillroom.record import SPLITS, Record, envelope, split_of, to_batch
 from stillroom.world import World
 
-SPLITS = ("train", "validation", "test")
 PLAIN = ("chat", "text", "parquet")
 PART = 5000  # records a part
 
@@ -101,7 +100,7 @@ def _plain(
     for number, records in enumerate(_chunks(data)):
         split: dict[str, list[Record]] = {name: [] for name in SPLITS}
         for record in records:
-            split[split_of(record)].append(record)
+            split[split_of(record.tags, record.task_json)].append(record)
         for name, members in split.items():
             counts[name] += len(members)
             suffix = "parquet" if to == "parquet" else "jsonl"
@@ -122,14 +121,6 @@ def _chunks(data: Iterable[Record]) -> Iterator[list[Record]]:
     source = iter(data)
     while chunk := list(islice(source, PART)):
         yield chunk
-
-
-def split_of(record: Record) -> str:
-    """The record's `split` tag, or 90/5/5 by a hash of its task (so equal tasks stay together)."""
-    if record.tags.get("split") in SPLITS:
-        return record.tags["split"]
-    bucket = int.from_bytes(digest(record.task_json.encode(), 8), "big") % 20
-    return SPLITS[max(0, bucket - 17)]
 
 
 def _content(records: list[Record], world: World, to: str) -> bytes:

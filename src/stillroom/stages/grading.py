@@ -9,11 +9,9 @@ import pyarrow as pa
 
 from stillroom import files
 from stillroom.answer import turn
-from stillroom.cast import Unfit, cast
 from stillroom.checker import Checker
-from stillroom.record import canonical, digest
 from stillroom.shard import world_of
-from stillroom.world import Check, Task, Verdict, World
+from stillroom.world import Task, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +23,16 @@ class Grade:
     reason: str = ""
 
 
-class Judge:
-    """Judges texts for the questions of one world."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._checker = Checker(world, Path(), "")
-
-    def verdict(self, task: Task, text: str) -> Verdict:
-        """check(task, read(task, text)); a text that can't be read is refused."""
-        try:
-            (data,) = cast([self.world.read(task, text)], type(self.world).schema)
-        except (ValueError, Unfit) as wrong:
-            return Verdict((Check("read", False, str(wrong)),), 0.0)
-        key = digest(canonical([task, text]), 16).hex()
-        return self._checker(key, task, data)
-
-    def grade(self, task: Task, text: str, ended: bool = True) -> Grade:
-        """A text's grade; one that was cut off is wrong, whatever stands in it."""
-        if not ended:
-            return Grade(False, False, "cut off: it did not come to an end")
-        whole = self.verdict(task, text)
-        if whole.ok:
-            return Grade(True, True)
-        answer = turn(text)["content"]
-        right = answer != text and self.verdict(task, answer).ok
-        return Grade(right, False, whole.reason)
+def grade(checker: Checker, task: Task, text: str, ended: bool = True) -> Grade:
+    """A text's grade; one that was cut off is wrong, whatever stands in it."""
+    if not ended:
+        return Grade(False, False, "cut off: it did not come to an end")
+    whole = checker.text(task, text)
+    if whole.ok:
+        return Grade(True, True)
+    answer = turn(text)["content"]
+    right = answer != text and checker.text(task, answer).ok
+    return Grade(right, False, whole.reason)
 
 
 def grade_file(job: dict[str, Any]) -> dict[str, int]:
@@ -58,15 +40,15 @@ def grade_file(job: dict[str, Any]) -> dict[str, int]:
 
     Both are Parquet (arm.answer, distilling.write_questions); one row a sample comes of it.
     """
-    world = world_of(job["spec"], job["config"])
-    judge = Judge(world)
+    world: World = world_of(job["spec"], job["config"])
+    checker = Checker(world, Path(), "")
     asked = files.read_parquet(Path(job["questions"])).to_pylist()
     tasks = {row["id"]: orjson.loads(row["task"]) for row in asked}
     rows = []
     answers = files.read_parquet(Path(job["answers"])).slice(job["begin"], job["size"])
     for said in answers.to_pylist():
-        grade = judge.grade(tasks[said["id"]], said["text"], said["ended"])
-        rows.append({**said, **asdict(grade)})
+        found = grade(checker, tasks[said["id"]], said["text"], said["ended"])
+        rows.append({**said, **asdict(found)})
     table = pa.Table.from_pylist(rows)
     files.write_file(Path(job["to"]), files.parquet_bytes(table))
     return {"right": sum(row["right"] for row in rows), "answers": len(rows)}

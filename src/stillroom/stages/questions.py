@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from stillroom.record import Record
-from stillroom.stages.export import split_of
+from stillroom.record import Record, split_of
 from stillroom.world import Message, Task, World
 
 ORDINARY, EXTRAPOLATE = "ordinary", "extrapolate"
@@ -48,7 +47,7 @@ def sets_of(
     """Records as questions, in plan order; only the first `validation` and `test` judge."""
     sets = Sets()
     for record in kept:
-        split = split_of(record)
+        split = split_of(record.tags, record.task_json)
         beyond = record.tags.get("test") == EXTRAPOLATE
         into, most = {
             "train": (sets.train, None),
@@ -60,7 +59,7 @@ def sets_of(
     sets.refused = [
         posed(world, record)
         for record in rest
-        if record.outcome == "refused" and split_of(record) == "train"
+        if record.outcome == "refused" and split_of(record.tags, record.task_json) == "train"
     ]
     return sets
 

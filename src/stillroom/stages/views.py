@@ -1,7 +1,5 @@
 """What each arm learns from: the same questions, seen in different ways."""
 
-from collections.abc import Sequence
-
 from stillroom.answer import turn
 from stillroom.errors import UserError
 from stillroom.stages.questions import Posed, Sets
@@ -71,8 +69,3 @@ def reasons(taken: Taken) -> dict[str, int]:
                 reason = answer["reason"].partition(":")[0]
                 counted[reason] = counted.get(reason, 0) + 1
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
-
-
-def questions_of(chats: Sequence[Chat]) -> list[str]:
-    """The text of each question, for the contamination check."""
-    return ["\n".join(message["content"] for message in chat[:-1]) for chat in chats]

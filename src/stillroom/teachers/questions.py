@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from stillroom.cast import Unfit, cast
 from stillroom.checker import Checker
-from stillroom.record import canonical, digest
+from stillroom.record import split_of, task_json
 from stillroom.teachers.program import Program, Question
-from stillroom.world import Check, Verdict, World
+from stillroom.world import Verdict, World
 
 LOOKED_AT = 500  # questions that tell how difficult a world's are
 
@@ -23,7 +22,7 @@ class Questions:
 
     def __iter__(self) -> Iterator[Question]:
         for question in self._program.questions():
-            if question.tags.get("split", "train") == "train":
+            if split_of(question.tags, task_json(question.task)) == "train":
                 yield question
 
     def hard(self) -> Iterator[Question]:
@@ -41,14 +40,7 @@ class Questions:
 
     def verify(self, question: Question, text: str) -> Verdict:
         """check(task, read(task, text)): true when the whole text stands, reasoning included."""
-        try:
-            data = self.world.read(question.task, text)
-            (data,) = cast([data], type(self.world).schema)
-        except (ValueError, Unfit) as wrong:
-            return Verdict((Check("read", False, str(wrong)),), 0.0)
-        return self._checker(
-            digest(canonical([question.task, text]), 16).hex(), question.task, data
-        )
+        return self._checker.text(question.task, text)
 
 
 def _difficulty(question: Question) -> float:
