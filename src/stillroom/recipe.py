@@ -160,7 +160,7 @@ def _mistakes(error: ValidationError, model: type[BaseModel], prefix: str) -> li
 
 def _shown(path: tuple[int | str, ...], value: Any) -> str:
     """What was written there; of a teacher's table no text, as it might be a key."""
-    if path and path[0] == "teacher" and not isinstance(value, (int, float)):
+    if isinstance(value, dict) or ("teacher" in path and not isinstance(value, (int, float))):
         return "(not shown)"
     return f"{value!r:.60}"
 
