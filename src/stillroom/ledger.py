@@ -127,6 +127,11 @@ class Ledger:
                 if not done.done():
                     done.set_result(None)
 
+    async def written(self) -> None:
+        """Wait for the transaction that is under way, as `close` must not meet it."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
     def _commit(self, rows: Iterable[_Row]) -> None:
         assert self._write is not None
         self._write.execute("BEGIN IMMEDIATE")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from stillroom.answer import spoken, turn
 from stillroom.engines.local import Local
 from stillroom.errors import UserError
 from stillroom.fold import Watch
-from stillroom.ledger import Ledger, TaskTeacher, named, recorded
+from stillroom.ledger import Ledger, TaskTeacher, recorded
 from stillroom.stages.distilling import Plan, write_job, write_questions
 from stillroom.stages.questions import Posed, Sets
 from stillroom.students import arm, chat
@@ -162,7 +163,7 @@ async def _local(
         path = write_questions(folder / f"{name}.parquet", posed, own)
         greedy = int(settings.greedy) if name == "pool" else 1
         samples = settings.samples - greedy if name == "pool" else 0
-        where = {"questions": str(path.resolve()), "to": f"{name}-answers.parquet"}
+        where = {"questions": relpath(path, folder), "to": f"{name}-answers.parquet"}
         how = {"max_tokens": plan.how.max_tokens, "temperature": settings.temperature}
         asks.append({**where, **how, "greedy": greedy, "samples": samples})
     job = {
@@ -171,9 +172,9 @@ async def _local(
         "size": settings.student,
         "folder": "",
         "lora": 0,
-        "tokenizer": str((plan.home / "tokenizer").resolve()),
+        "tokenizer": relpath(plan.home / "tokenizer", folder),
         "context": plan.how.context,
-        "examples": str(data.resolve()) if settings.student else "",
+        "examples": relpath(data, folder) if settings.student else "",
         "logits": None,
         "model": model,
         "ask": asks,
@@ -201,16 +202,16 @@ async def _ask(
     if teacher is None:
         assert settings.ask is not None
         teacher = open_teacher(settings.ask)
-    else:
-        named(teacher)
     about = {"kind": "asked", "name": teacher.model}
     if (home / "answers.parquet").exists():
         return about | _paid(home)
-    done = 0
+    done, over = 0, False
 
     async def one(question: Posed, ledger: Ledger, sample: int) -> dict[str, Any]:
         nonlocal done
         async with places:
+            if over:
+                raise asyncio.CancelledError
             asker = TaskTeacher(ledger, teacher.model, f"{question.id} {sample}", teacher)
             answer = await asker.ask(list(question.messages))
         done += 1
@@ -230,13 +231,23 @@ async def _ask(
 
     places = asyncio.Semaphore(2 * getattr(teacher, "in_flight", 64))
     with closing(Ledger(home / "ledger.sqlite")) as ledger:
+        if hasattr(teacher, "budget"):
+            for cost in ledger.costs():
+                teacher.budget.paid(cost.prompt_tokens + cost.completion_tokens, cost.cost)
+        asking = [
+            asyncio.ensure_future(one(question, ledger, sample))
+            for question in pool
+            for sample in range(settings.samples)
+        ]
         try:
-            rows = await asyncio.gather(
-                *(one(q, ledger, n) for q in pool for n in range(settings.samples))
-            )
+            rows = await asyncio.gather(*asking)
         finally:
+            # After a mistake nobody asks, and pays, for the others; what is on its way is kept.
+            over = True
+            await asyncio.gather(*asking, return_exceptions=True)
             if hasattr(teacher, "close"):
                 await teacher.close()
+            await ledger.written()
     _write(home / "answers.parquet", rows)
     return about | _paid(home)
 
