@@ -39,7 +39,7 @@ class WorkerBug(RuntimeError):
 
 
 class Local:
-    """Calls functions by name in worker processes; in this process when `workers` is 0.
+    """Calls functions by name in worker processes; in this process, one by one, for `workers` 0.
 
     `first` is a call that every worker makes as soon as it lives, before a job comes; what comes
     of it does not matter.
@@ -51,6 +51,7 @@ class Local:
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         self._all: list[_Worker] = []
         self._usual = gc.get_threshold()
+        self._here = asyncio.Lock()
 
     async def __aenter__(self) -> "Local":
         for _ in range(self.workers):
@@ -70,8 +71,10 @@ class Local:
         """The function's answer; a worker that dies is replaced and the job tried once more."""
         request = orjson.dumps([function, job])
         if not self.workers:
-            # In a thread: what is called may run an event loop of its own.
-            return _unwrap(await asyncio.to_thread(_answer, orjson.loads(request)))
+            # In a thread: what is called may run an event loop of its own. One at a time: torch's
+            # chance, for one, belongs to the process.
+            async with self._here:
+                return _unwrap(await asyncio.to_thread(_answer, orjson.loads(request)))
         for attempt in (1, 2):
             worker = await self._idle.get()
             try:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stillroom.students import arm as arm_
 from stillroom.students import chat
 from stillroom.students.chat import Example
 from stillroom.students.preflight import preflight
+from stillroom.students.shapes import is_folder
 
 TESTS = ("test", "extrapolate")
 SLACK = 16  # tokens that an answer may be longer than the longest that was learnt
@@ -61,7 +63,8 @@ async def train_all(
             asks[name] = write_questions(path, questions, tokenizer)
     if plan.how.mode == "logits" and plan.how.logits.samples:
         watch.say("drawing from the teacher's probabilities")
-        await engine.call("stillroom.students.imitation:write_support", _support(plan))
+        job = arm_.placed(_support(plan, plan.home), plan.home)
+        await engine.call("stillroom.students.imitation:write_support", job)
     done = await asyncio.gather(
         *(_arm(plan, name, learnt, asks, most, engine, watch) for name in names)
     )
@@ -93,7 +96,7 @@ async def _arm(
         shares = await asyncio.gather(
             *(_share(plan, name, rate, learnt, asks, most, engine, watch) for rate in rates)
         )
-        arm.tried = {f"{rate:g}": share for rate, share in zip(rates, shares, strict=True)}
+        arm.tried = {str(rate): share for rate, share in zip(rates, shares, strict=True)}
         arm.rate = max(zip(shares, rates, strict=True), key=lambda one: (one[0], -one[1]))[1]
     tests = [test for test in TESTS if test in asks]
     tuned = {"validation": asks["validation"]} if len(rates) > 1 else {}
@@ -154,22 +157,22 @@ async def _run(
     if name == "answer-only-examples":
         tokens = round(tokens * _mean(examples) / _mean(learnt["distilled"]))
     training = how.train.model_copy(update={"learning_rate": rate, "tokens": tokens})
-    from_folder = Path(how.student).is_dir()
+    from_folder = is_folder(how.student)
     logits = None
     if how.mode == "logits" and name == "distilled":
-        logits = {**how.logits.model_dump(mode="json"), **_support(plan)}
+        logits = {**how.logits.model_dump(mode="json"), **_support(plan, folder)}
     on_policy = None
     if how.mode == "on_policy" and name == "distilled":
         on_policy = {
             **how.on_policy.model_dump(mode="json"),
             "logits": how.logits.model_dump(mode="json"),
-            "teacher": _teacher_model(plan),
+            "teacher": _teacher_model(plan, folder),
             "max_tokens": most,
         }
     data = plan.home / "data" / f"{name}.parquet"
     asking = [
         {
-            "questions": str(path.resolve()),
+            "questions": relpath(path, folder),
             "to": f"{test}.parquet",
             "greedy": 1,
             "samples": 0 if test == "validation" else how.samples,
@@ -184,9 +187,9 @@ async def _run(
         "size": "" if from_folder else how.student,
         "folder": str(Path(how.student).resolve()) if from_folder else "",
         "lora": how.lora,
-        "tokenizer": str((plan.home / "tokenizer").resolve()),
+        "tokenizer": relpath(plan.home / "tokenizer", folder),
         "context": how.context,
-        "examples": str(data.resolve()) if examples else "",
+        "examples": relpath(data, folder) if examples else "",
         "logits": logits,
         "trainer": how.trainer,
         "on_policy": on_policy,
@@ -197,25 +200,26 @@ async def _run(
     await plan.work(engine, folder, watch, f"{name}, seed {seed}")
 
 
-def _support(plan: Plan) -> dict[str, Any]:
-    """Where the teacher's probabilities come from, and the store that some are kept in."""
+def _support(plan: Plan, folder: Path) -> dict[str, Any]:
+    """Where, from `folder`, the teacher's probabilities come from, and what some are kept in."""
     return {
-        "teacher": _teacher_model(plan),
-        "store": str((plan.home / "teacher" / "support.parquet").resolve()),
-        "examples": str((plan.home / "data" / "distilled.parquet").resolve()),
+        "teacher": _teacher_model(plan, folder),
+        "store": relpath(plan.home / "teacher" / "support.parquet", folder),
+        "examples": relpath(plan.home / "data" / "distilled.parquet", folder),
         "samples": plan.how.logits.samples,
         "seed": plan.seed,
     }
 
 
-def _teacher_model(plan: Plan) -> str:
+def _teacher_model(plan: Plan, folder: Path) -> str:
     assert plan.how.teacher is not None
-    own = plan.home / "teacher" / "model"
-    return str((own if plan.how.teacher.student else Path(plan.how.teacher.folder)).resolve())
+    if plan.how.teacher.student:
+        return relpath(plan.home / "teacher" / "model", folder)
+    return str(Path(plan.how.teacher.folder).resolve())
 
 
 def _folder(plan: Plan, name: str, rate: float, seed: int) -> Path:
-    return plan.home / "arms" / name / f"rate-{rate:g}" / f"seed-{seed}"
+    return plan.home / "arms" / name / f"rate-{rate}" / f"seed-{seed}"
 
 
 def _mean(examples: Sequence[Example]) -> float:

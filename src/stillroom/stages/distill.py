@@ -17,17 +17,20 @@ from stillroom.answer import spoken
 from stillroom.engines.local import Local
 from stillroom.errors import UserError
 from stillroom.fold import Watch
+from stillroom.ledger import named
 from stillroom.stages import scores
 from stillroom.stages.arms import Arm, train_all
 from stillroom.stages.card import write_card
 from stillroom.stages.contamination import contamination, refuse
 from stillroom.stages.distilling import Plan, settle
+from stillroom.stages.possible import possible
 from stillroom.stages.questions import Sets, sets_of
 from stillroom.stages.teaching import teach
 from stillroom.store import Run
 from stillroom.students.chat import prompt
 from stillroom.students.lm_eval import export_task
 from stillroom.students.settings import Distill
+from stillroom.students.shapes import is_folder
 from stillroom.students.trl_trainer import require_trl
 from stillroom.world import Teacher
 
@@ -60,18 +63,26 @@ def distill(
     run       its folder; the table [distill] of its recipe says how
     settings  "distill.student=small": any key of that table
     out       RUN/student by default
-    workers   processes that train at the same time; never changes the result
+    workers   processes that train at the same time; 0 stays in this one. Never changes the result
     teacher   what answers the training questions, in place of [distill.teacher]: an object with
               `model` and `async def ask(messages)`
 
     Raises UserError where the data, the recipe or the teacher do not fit together.
     """
     folder, watch = Path(run), watch or Watch()
+    if teacher is not None:
+        named(teacher)
     about = files.read_json(folder / "run.json", "parts", "spec")
     whole = files.read_json(folder / "make" / "manifest.json", "root")
     if about is None or whole is None:
         raise UserError("no finished run is there", folder, "give the folder that `run` named")
     raw = recipe.from_file(folder / "recipe.toml")
+    for setting in settings:
+        if not setting.startswith("distill."):
+            raise UserError(
+                f"--set {setting}: the run is made, so only keys of its [distill] can be set",
+                do="for example --set distill.student=small",
+            )
     recipe.assign(raw, tuple(settings))
     settled = recipe.tables(raw, str(folder / "recipe.toml"))
     spec = worlds.recorded(about, folder)
@@ -81,15 +92,13 @@ def distill(
             spec.file or spec.module,
             "read it, then add --trust-code",
         )
-    if spec.here:
-        raise UserError(
-            "the world is defined in __main__, where no worker can load it",
-            do="put it in a file of its own and run it as FILE.py",
-        )
     world = worlds.build(spec, about["parts"]["config"])
     count = settled.make.workers if workers is None else workers
+    if spec.here and count:
+        watch.say("the world is defined in __main__: everything is done in this process")
+        count = 0
     home = Path(out) if out is not None else folder / "student"
-    how = settled.distill or Distill()
+    how = possible(settled.distill or Distill(), world, teacher)
     if how.trainer == "trl" or how.mode == "on_policy":
         require_trl()
     plan = Plan(world, spec.json(), about["parts"]["config"], settled.seed, how, home)
@@ -103,19 +112,18 @@ async def _distill(
     given = teacher.model if teacher is not None else ""
     settle(plan.home, {"run": {"root": root}, "distill": plan.how.model_dump(mode="json"),
                        "teacher": {"given": given}})  # fmt: skip
-    known = files.read_json(plan.home / "report.json")
-    if known is not None:
-        return Report(plan.home, known)
+    if (done := finished(plan.home)) is not None:
+        return done
     sets = sets_of(
         plan.world, dataset.open(folder), dataset.rest(folder), plan.how.validation, plan.how.test
     )
     _enough(sets, plan.how)
-    overlap = contamination(
-        _texts(sets.train), _texts([*sets.validation, *sets.test, *sets.extrapolate])
-    )
+    learnt = [*sets.train, *(sets.refused if plan.how.keep == "all" else ())]
+    held_out = [*sets.validation, *sets.test, *sets.extrapolate]
+    overlap = contamination(_texts(learnt), _texts(held_out))
     refuse(overlap)
     tokenizer = _tokenizer(plan, sets)
-    async with Local(max(1, workers)) as engine:
+    async with Local(workers) as engine:
         taken = await teach(plan, sets, tokenizer, engine, teacher, watch)
         trained = await train_all(plan, sets, taken, tokenizer, engine, watch)
     figures = scores.report(plan, sets, taken, trained, root, overlap)
@@ -123,7 +131,15 @@ async def _distill(
     _tasks(plan, sets, tokenizer, trained["distilled"], watch)
     _point(plan.home / "model", trained["distilled"])
     files.write_json(plan.home / "report.json", figures)
-    return Report(plan.home, figures)
+    done = finished(plan.home)
+    assert done is not None
+    return done
+
+
+def finished(home: Path) -> Report | None:
+    """The report as it was written, where there is one."""
+    known = files.read_json(home / "report.json")
+    return None if known is None else Report(home, known)
 
 
 def _enough(sets: Sets, how: Distill) -> None:
@@ -160,7 +176,7 @@ def _tokenizer(plan: Plan, sets: Sets) -> Any:
     folder = plan.home / "tokenizer"
     if folder.exists():
         return tokenizer_from(str(folder))
-    given = plan.how.student if Path(plan.how.student).is_dir() else plan.how.tokenizer
+    given = plan.how.student if is_folder(plan.how.student) else plan.how.tokenizer
     texts = (
         text
         for one in sets.train[:5000]

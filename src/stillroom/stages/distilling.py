@@ -11,6 +11,7 @@ RUN/student/  settings.json   what is done here; another recipe does not mix wit
 """
 
 import asyncio
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -59,9 +60,19 @@ def write_questions(path: Path, questions: Sequence[Posed], tokenizer: Any) -> P
 
 
 def settle(home: Path, identity: dict[str, Any]) -> None:
-    """Note what is done in this folder; refuse one in which something else was begun."""
+    """Note what is done in this folder; refuse one in which something else was begun.
+
+    Until something is trained other settings may take the place: what was written is removed, the
+    teacher's answers but not their ledger, so that a mended recipe pays for nothing twice.
+    """
     known = files.read_json(home / "settings.json")
     told = orjson.loads(canonical(identity))
+    if known not in (None, told) and not _begun(home):
+        for name in ("questions", "tokenizer", "data"):
+            shutil.rmtree(home / name, ignore_errors=True)
+        for path in (home / "teacher").glob("*.parquet"):
+            path.unlink()
+        known = None
     if known is not None and known != told:
         parts = sorted(key for key in {*known, *told} if known.get(key) != told.get(key))
         inner = [
@@ -77,8 +88,13 @@ def settle(home: Path, identity: dict[str, Any]) -> None:
             home,
             "give another folder with --out, or remove this one",
         )
-    home.mkdir(parents=True, exist_ok=True)
-    files.write_json(home / "settings.json", told)
+    if known is None:
+        home.mkdir(parents=True, exist_ok=True)
+        files.write_json(home / "settings.json", told)
+
+
+def _begun(home: Path) -> bool:
+    return (home / "arms").exists() or any((home / "teacher").rglob("job.json"))
 
 
 def write_job(folder: Path, job: dict[str, Any]) -> None:

@@ -1,10 +1,12 @@
 """One training with one seed, in a worker process.
 
-FOLDER/job.json says what to do; FOLDER/model, course.json and the answers come of it. What is done
-is not done again, and a training that was cut off goes on from its checkpoint.
+FOLDER/job.json says what to do (paths of our own files in it begin in FOLDER); FOLDER/model,
+course.json and the answers come of it. What is done is not done again, and a training that was cut
+off goes on from its checkpoint.
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -16,6 +18,13 @@ import orjson
 
 from stillroom import files
 from stillroom.errors import UserError
+from stillroom.students import checkpoints
+from stillroom.students.student import Student, tokenizer_from
+
+# A worker's bars would run into the lines of all others; and nothing is fetched from anywhere.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 PROGRESS = "progress.json"  # how far a training is; no more than a hint for who waits
 
@@ -39,6 +48,9 @@ def work(given: dict[str, Any]) -> None:
 
     if not job["model"] and files.read_json(folder / "course.json") is None:
         train(folder, job, tell)
+    checkpoints.clear(folder)
+    for old in folder.glob("trl*"):
+        shutil.rmtree(old)
     for ask in job["ask"]:
         if not (folder / ask["to"]).exists():
             answer(folder, job, ask)
@@ -48,25 +60,24 @@ def work(given: dict[str, Any]) -> None:
 def train(folder: Path, job: dict[str, Any], progress: Progress) -> None:
     """Train the job's student and save it."""
     from stillroom.students import training
-    from stillroom.students.student import Student
 
     how = training.Training.model_validate(job["training"])
     if job["folder"]:
         student = Student.load(job["folder"], lora=job["lora"], seed=job["seed"])
     else:
         student = Student.new(
-            job["size"], job["tokenizer"], context=job["context"], seed=job["seed"]
+            job["size"], folder / job["tokenizer"], context=job["context"], seed=job["seed"]
         )
     course = training.Course()
     if job["examples"]:
-        examples = read_examples(Path(job["examples"]))
+        examples = read_examples(folder / job["examples"])
         learn = _on_policy if job.get("on_policy") else _texts
         course = learn(student, examples, how, folder, job, progress)
+    for left in folder.glob(".model.*"):  # by a process that was killed
+        shutil.rmtree(left)
     student.save(folder / "model")
     about = {"parameters": student.parameters, **asdict(course)}
     files.write_json(folder / "course.json", about)
-    for old in (*folder.glob("checkpoint-*"), *folder.glob("trl*")):
-        shutil.rmtree(old)
 
 
 def _texts(
@@ -86,8 +97,9 @@ def _texts(
         seed=job["seed"],
         folder=folder,
         about={"job": {k: job[k] for k in ("size", "folder", "lora", "logits")}},
+        width=job["context"],
         progress=tell,
-        **_loss(job, student),
+        **_loss(folder, job, student),
     )
 
 
@@ -111,7 +123,7 @@ def _on_policy(
     rest = max(1, how.tokens - first.tokens)
     then = fit_on_policy(
         student,
-        settings["teacher"],
+        str(folder / settings["teacher"]),
         list(dict.fromkeys(tuple(one.ids[: one.start]) for one in examples)),
         how.model_copy(update={"tokens": rest}),
         seed=job["seed"],
@@ -139,11 +151,10 @@ def answer(folder: Path, job: dict[str, Any], ask: dict[str, Any]) -> None:
     from stillroom.students.chat import encode_prompts
     from stillroom.students.generation import generate
     from stillroom.students.likelihood import held_out
-    from stillroom.students.student import Student
 
     torch.set_num_threads(job["training"]["threads"])
     student = Student.load(job["model"] or folder / "model")
-    table = files.read_parquet(Path(ask["questions"]))
+    table = files.read_parquet(folder / ask["questions"])
     ids, prompts = (
         table["id"].to_pylist(),
         encode_prompts(student.tokenizer, table["prompt"].to_pylist()),
@@ -185,8 +196,6 @@ def about_answers(path: Path) -> dict[str, Any]:
 
 def tokenizer_of(folder: str) -> Any:
     """The tokenizer of a model's folder, without the model."""
-    from stillroom.students.student import tokenizer_from
-
     return tokenizer_from(folder)
 
 
@@ -211,10 +220,15 @@ def read_examples(path: Path) -> list[Any]:
     ]
 
 
-def _loss(job: dict[str, Any], student: Any) -> dict[str, Any]:
+def placed(logits: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A table of `logits` with paths that begin in `folder` as paths from here."""
+    return logits | {key: str(folder / logits[key]) for key in ("teacher", "store", "examples")}
+
+
+def _loss(folder: Path, job: dict[str, Any], student: Any) -> dict[str, Any]:
     """The keyword `loss` of fit, where it is not the text's alone."""
     if not job["logits"]:
         return {}
     from stillroom.students.imitation import imitation
 
-    return {"loss": imitation(job["logits"], student)}
+    return {"loss": imitation(placed(job["logits"], folder), student)}
