@@ -166,3 +166,18 @@ def test_no_exception_of_a_private_world_leaks(where: str, workers: int, tmp_pat
             assert tmp_path / "run" / "private" in path.parents, path
             inside += 1
     assert inside, "the traceback is kept in RUN/private"
+
+
+def test_the_loop_by_hand_learns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    from distil_loop import main
+
+    main(steps=61)
+    *lines, question, answer = capsys.readouterr().out.splitlines()
+    losses = [float(line.rpartition(" ")[2]) for line in lines]
+    assert len(losses) == 4
+    assert losses[-1] < 0.25 * losses[0]
+    assert question.startswith("cups ")
+    assert answer.startswith("<think>")
