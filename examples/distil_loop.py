@@ -14,7 +14,7 @@ from stillroom.worlds.lessons.drills import Drills
 
 
 def main(steps: int = 120) -> None:
-    world = Drills(families=("cups",))  # a ball under one of five cups, which change places
+    world = Drills(families=("cups",))  # a ball under one of four cups, which change places
     questions = stillroom.Questions(world)
     verify = questions.verify
     student = stillroom.Student.new("tiny", "bytes")

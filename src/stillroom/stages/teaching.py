@@ -88,7 +88,8 @@ async def _records(plan: Plan, sets: Sets, tokenizer: Any, engine: Local) -> Tak
     ]  # fmt: skip
     _write(home / "answers.parquet", rows)
     answers = await graded(plan, engine, asked, home / "answers.parquet")
-    wrong = sum(1 for a in answers if not a["whole"] and a["id"] in {p.id for p in sets.train})
+    kept = {one.id for one in sets.train}
+    wrong = sum(1 for a in answers if not a["whole"] and a["id"] in kept)
     if wrong:
         raise UserError(
             f"{wrong} kept records don't pass the check once they are written and read as text",
