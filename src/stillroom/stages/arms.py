@@ -13,7 +13,7 @@ from stillroom.fold import Watch
 from stillroom.stages import views
 from stillroom.stages.distilling import Plan, write_job, write_questions
 from stillroom.stages.questions import Sets
-from stillroom.stages.teaching import Taken, graded
+from stillroom.stages.taken import Taken, graded
 from stillroom.students import arm as arm_
 from stillroom.students import chat
 from stillroom.students.chat import Example
@@ -43,6 +43,20 @@ class Arm:
     """{learning rate: share right of the validation questions}."""
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What all trainings of a distillation share."""
+
+    plan: Plan
+    learnt: dict[str, list[Example]]
+    """{arm: its examples}."""
+    asks: dict[str, Path]
+    """{validation, test, extrapolate: the file of questions}."""
+    most: int
+    engine: Local
+    watch: Watch
+
+
 async def train_all(
     plan: Plan, sets: Sets, taken: Taken, tokenizer: Any, engine: Local, watch: Watch
 ) -> dict[str, Arm]:
@@ -65,9 +79,8 @@ async def train_all(
         watch.say("drawing from the teacher's probabilities")
         job = arm_.placed(_support(plan, plan.home), plan.home)
         await engine.call("stillroom.students.imitation:write_support", job)
-    done = await asyncio.gather(
-        *(_arm(plan, name, learnt, asks, most, engine, watch) for name in names)
-    )
+    ready = Ready(plan, learnt, asks, most, engine, watch)
+    done = await asyncio.gather(*(_arm(ready, name) for name in names))
     return {arm.name: arm for arm in done}
 
 
@@ -80,82 +93,57 @@ def _examples(plan: Plan, name: str, sets: Sets, taken: Taken, tokenizer: Any) -
     return examples
 
 
-async def _arm(
-    plan: Plan,
-    name: str,
-    learnt: dict[str, list[Example]],
-    asks: dict[str, Path],
-    most: int,
-    engine: Local,
-    watch: Watch,
-) -> Arm:
+async def _arm(ready: Ready, name: str) -> Arm:
     """Choose the learning rate on the validation split, then train and judge every seed."""
-    rates = plan.how.rates if learnt[name] else ()
-    arm = Arm(name, len(learnt[name]), rates[0] if rates else plan.how.train.learning_rate)
+    plan, asks = ready.plan, ready.asks
+    rates = plan.how.rates if ready.learnt[name] else ()
+    arm = Arm(name, len(ready.learnt[name]), rates[0] if rates else plan.how.train.learning_rate)
     if len(rates) > 1:
-        shares = await asyncio.gather(
-            *(_share(plan, name, rate, learnt, asks, most, engine, watch) for rate in rates)
-        )
+        shares = await asyncio.gather(*(_share(ready, name, rate) for rate in rates))
         arm.tried = {str(rate): share for rate, share in zip(rates, shares, strict=True)}
         arm.rate = max(zip(shares, rates, strict=True), key=lambda one: (one[0], -one[1]))[1]
     tests = [test for test in TESTS if test in asks]
     tuned = {"validation": asks["validation"]} if len(rates) > 1 else {}
     arm.folders = [_folder(plan, name, arm.rate, seed) for seed in range(plan.how.seeds)]
-    arm.most = most
+    arm.most = ready.most
     judged = {test: asks[test] for test in tests}
 
     async def train(seed: int, folder: Path) -> None:
         asked = judged if seed else {**tuned, **judged}
-        await _run(plan, folder, name, arm.rate, seed, learnt, asked, most, engine, watch)
+        await _run(ready, folder, name, arm.rate, seed, asked)
 
     await asyncio.gather(*(train(seed, folder) for seed, folder in enumerate(arm.folders)))
     for folder in arm.folders:
         arm.courses.append(files.read_json(folder / "course.json") or {})
         for test in tests:
-            found = await graded(plan, engine, asks[test], folder / f"{test}.parquet")
+            found = await graded(plan, ready.engine, asks[test], folder / f"{test}.parquet")
             arm.answers.setdefault(test, []).append(found)
             beside = arm_.about_answers(folder / f"{test}.parquet")["held_out"]
             arm.held_out.setdefault(test, []).append(beside)
     return arm
 
 
-async def _share(
-    plan: Plan,
-    name: str,
-    rate: float,
-    learnt: dict[str, list[Example]],
-    asks: dict[str, Path],
-    most: int,
-    engine: Local,
-    watch: Watch,
-) -> float:
+async def _share(ready: Ready, name: str, rate: float) -> float:
     """The share of validation questions that the first seed gets right at this rate."""
-    folder = _folder(plan, name, rate, 0)
-    asked = {"validation": asks["validation"]}
+    folder = _folder(ready.plan, name, rate, 0)
+    asked = {"validation": ready.asks["validation"]}
     known = files.read_json(folder / "job.json")
     if known is None or len(known["ask"]) < 2:  # else it was chosen, and judged since
-        await _run(plan, folder, name, rate, 0, learnt, asked, most, engine, watch)
-    found = await graded(plan, engine, asked["validation"], folder / "validation.parquet")
+        await _run(ready, folder, name, rate, 0, asked)
+    answers = folder / "validation.parquet"
+    found = await graded(ready.plan, ready.engine, asked["validation"], answers)
     greedy = [bool(row["right"]) for row in found if row["sample"] == 0]
     return sum(greedy) / len(greedy)
 
 
 async def _run(
-    plan: Plan,
-    folder: Path,
-    name: str,
-    rate: float,
-    seed: int,
-    learnt: dict[str, list[Example]],
-    asks: dict[str, Path],
-    most: int,
-    engine: Local,
-    watch: Watch,
+    ready: Ready, folder: Path, name: str, rate: float, seed: int, asks: dict[str, Path]
 ) -> None:
-    how, examples = plan.how, learnt[name]
+    """Have a worker train one arm with one seed, and answer the questions of `asks`."""
+    plan, how, examples = ready.plan, ready.plan.how, ready.learnt[name]
     tokens = how.train.tokens
     if name == "answer-only-examples":
-        tokens = round(tokens * _mean(examples) / _mean(learnt["distilled"]))
+        tokens = round(tokens * _mean(examples) / _mean(ready.learnt["distilled"]))
     training = how.train.model_copy(update={"learning_rate": rate, "tokens": tokens})
     from_folder = is_folder(how.student)
     logits = None
@@ -167,7 +155,7 @@ async def _run(
             **how.on_policy.model_dump(mode="json"),
             "logits": how.logits.model_dump(mode="json"),
             "teacher": _teacher_model(plan, folder),
-            "max_tokens": most,
+            "max_tokens": ready.most,
         }
     data = plan.home / "data" / f"{name}.parquet"
     asking = [
@@ -177,7 +165,7 @@ async def _run(
             "greedy": 1,
             "samples": 0 if test == "validation" else how.samples,
             "temperature": 1.0,
-            "max_tokens": most,
+            "max_tokens": ready.most,
         }
         for test, path in asks.items()
     ]
@@ -197,7 +185,7 @@ async def _run(
         "ask": asking,
     }
     write_job(folder, job)
-    await plan.work(engine, folder, watch, f"{name}, seed {seed}")
+    await plan.work(ready.engine, folder, ready.watch, f"{name}, seed {seed}")
 
 
 def _support(plan: Plan, folder: Path) -> dict[str, Any]:

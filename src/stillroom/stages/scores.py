@@ -13,7 +13,7 @@ from stillroom.stages.arms import Arm
 from stillroom.stages.contamination import Overlap
 from stillroom.stages.distilling import Plan
 from stillroom.stages.questions import Posed, Sets
-from stillroom.stages.teaching import Taken
+from stillroom.stages.taken import Taken
 from stillroom.students.settings import ARMS
 from stillroom.world import stream
 

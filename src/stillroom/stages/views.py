@@ -3,7 +3,7 @@
 from stillroom.answer import turn
 from stillroom.errors import UserError
 from stillroom.stages.questions import Posed, Sets
-from stillroom.stages.teaching import Taken
+from stillroom.stages.taken import Taken
 from stillroom.students.settings import Distill
 from stillroom.world import Message
 

@@ -19,7 +19,7 @@ import orjson
 from stillroom import files
 from stillroom.errors import UserError
 from stillroom.students import checkpoints
-from stillroom.students.student import Student, tokenizer_from
+from stillroom.students.student import Student
 
 # A worker's bars would run into the lines of all others; and nothing is fetched from anywhere.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -155,10 +155,8 @@ def answer(folder: Path, job: dict[str, Any], ask: dict[str, Any]) -> None:
     torch.set_num_threads(job["training"]["threads"])
     student = Student.load(job["model"] or folder / "model")
     table = files.read_parquet(folder / ask["questions"])
-    ids, prompts = (
-        table["id"].to_pylist(),
-        encode_prompts(student.tokenizer, table["prompt"].to_pylist()),
-    )
+    ids = table["id"].to_pylist()
+    prompts = encode_prompts(student.tokenizer, table["prompt"].to_pylist())
     began, rows = time.process_time(), []
     temperatures = [0.0] * ask["greedy"] + [ask["temperature"]] * ask["samples"]
     for sample, temperature in enumerate(temperatures):
@@ -192,11 +190,6 @@ def about_answers(path: Path) -> dict[str, Any]:
 
     told: dict[str, Any] = json.loads((pq.read_schema(path).metadata or {}).get(b"about", b"{}"))
     return told
-
-
-def tokenizer_of(folder: str) -> Any:
-    """The tokenizer of a model's folder, without the model."""
-    return tokenizer_from(folder)
 
 
 def write_examples(path: Path, examples: list[Any]) -> None:
