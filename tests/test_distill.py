@@ -384,6 +384,26 @@ def test_nobody_is_asked_for_a_student_that_can_not_be(
         distil(echo(""), small(), out=tmp_path / "s", trust_code=False)
 
 
+def test_what_a_server_will_be_asked_is_told_before(drills: Path, tmp_path: Path) -> None:
+    told: list[Any] = []
+
+    def no(estimate: Any) -> None:
+        told.append(estimate)
+        raise stillroom.UserError("not today")
+
+    settings = (
+        'distill.teacher.ask.url="http://127.0.0.1:9/v1"',
+        'distill.teacher.ask.model="m"',
+        "distill.teacher.ask.params.max_tokens=50",
+        "distill.teacher.questions=20",
+        "distill.teacher.samples=3",
+    )
+    with pytest.raises(stillroom.UserError, match="not today"):
+        distil(drills, small(*settings), out=tmp_path / "s", watch=Watch(before=no))
+    (one,) = told
+    assert (one.tasks, one.calls, one.completion_tokens, one.recorded) == (20, 60, 3000, 0)
+
+
 def test_a_loss_that_is_no_number_stops_all(echo: Callable[[str], Path], tmp_path: Path) -> None:
     with pytest.raises(Stopped, match="the loss is nan at step") as told:
         distil(echo(""), small("distill.train.learning_rate=1e30"), out=tmp_path / "s")

@@ -177,15 +177,16 @@ def export(run_folder: "Path", to: str, out: "Path | None", trust_code: bool) ->
               help="A key of the recipe's [distill]: distill.student=small.")  # fmt: skip
 @click.option("--out", type=FOLDER, help="The folder; RUN/student by default.")
 @click.option("--workers", type=click.IntRange(0), help="Trainings at a time; changes nothing.")
+@click.option("--yes", is_flag=True, help="Don't ask before a model is asked.")
 @TRUST
 @AS_JSON
-def distill(run_folder: "Path", as_json: bool, **given: Any) -> None:
+def distill(run_folder: "Path", yes: bool, as_json: bool, **given: Any) -> None:
     """Distil a finished run into a small model, and judge it beside its baselines."""
     from stillroom.stages.distill import distill as distill_it
     from stillroom.view.student import words
     from stillroom.view.terminal import Progress
 
-    with Progress() as progress:
+    with Progress(yes) as progress:
         report = distill_it(run_folder, watch=progress.watch, **given)
     _say(
         report.figures | {"folder": str(report.folder)},

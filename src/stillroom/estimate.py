@@ -62,14 +62,21 @@ async def estimate(
     ]
     calls = _mean([len(lengths) for lengths in seen]) or 1.0
     characters = _mean([sum(lengths) for lengths in seen])
+    return priced(settings, tasks, round(tasks * calls), tasks * characters, recorded)
+
+
+def priced(
+    settings: Settings, tasks: int, calls: int, characters: float, recorded: int
+) -> Estimate:
+    """What so many calls, with so many characters of prompts all together, will take."""
     most = int(settings.params.get("max_tokens", UNSAID))
-    prompt, completion = round(tasks * characters / 4), round(tasks * calls * most)
+    prompt, completion = round(characters / 4), calls * most
     budget = Budget(settings.budget, settings.price)
     return Estimate(
         model=settings.identity,
         url=settings.url,
         tasks=tasks,
-        calls=round(tasks * calls),
+        calls=calls,
         prompt_tokens=prompt,
         completion_tokens=completion,
         money=budget.cost(prompt, completion) if settings.price else None,

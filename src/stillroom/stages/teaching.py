@@ -12,6 +12,7 @@ from stillroom import files
 from stillroom.answer import spoken
 from stillroom.engines.local import Local
 from stillroom.errors import UserError
+from stillroom.estimate import priced
 from stillroom.fold import Watch
 from stillroom.ledger import Ledger, TaskTeacher, recorded
 from stillroom.stages.distilling import Plan, write_questions
@@ -115,6 +116,12 @@ async def _ask(
             "tokens": answer.completion_tokens,
         }
 
+    if settings.ask is not None:
+        known = sum(cost.answers for cost in recorded(home / "ledger.sqlite"))
+        letters = sum(len(m["content"]) for question in pool for m in question.messages)
+        calls = len(pool) * settings.samples
+        told = priced(settings.ask, len(pool), calls, letters * settings.samples, known)
+        watch.before(told)
     places = asyncio.Semaphore(2 * getattr(teacher, "in_flight", 64))
     with closing(Ledger(home / "ledger.sqlite")) as ledger:
         if hasattr(teacher, "budget"):
