@@ -50,7 +50,7 @@ def test_links_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("bench", ["foundation", "lessons", "teachers"])
+@pytest.mark.parametrize("bench", ["foundation", "lessons", "teachers", "distill"])
 def test_the_figures_of_the_readme_are_the_committed_ones(bench: str) -> None:
     command = [sys.executable, str(ROOT / "bench" / "table.py"), bench]
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
