@@ -37,7 +37,7 @@ class Slipping:
         start, swaps = question.removeprefix("cups ").rstrip("=").split(":")
         text = await self._program.ask(messages)
         slips = start in "12" and stream(question).random() < 2 * self._share
-        return _forgetting(start, swaps) if slips and len(turn(text)) else text
+        return _forgetting(start, swaps) if slips else text
 
 
 def _forgetting(cup: str, swaps: str) -> str:

@@ -53,7 +53,7 @@ class Divergence(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["forward", "reverse", "jsd"] = "forward"
     temperature: float = Field(default=1.0, gt=0)
-    weight: float = Field(default=1.0, ge=0, le=1)
+    weight: float = Field(default=1.0, gt=0, le=1)
     """Of the divergence; the rest is the loss on the text."""
     beta: float = Field(default=0.5, gt=0, lt=1)
     samples: int = Field(default=0, ge=0, le=255)
