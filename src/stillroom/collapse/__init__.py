@@ -1,0 +1,1 @@
+"""Model collapse: its laws, tests that see it, a laboratory that shows it and its cures."""

@@ -1,0 +1,179 @@
+"""Does this set lose the tail of that anchor? A family of tests whose false-alarm rate is known.
+
+Two permutation tests (exchange.py) and bets on the set unit by unit (watching.py) share one alpha.
+PASS asks for more than silence: that a loss of a fifth is ruled out. Where the sets are too small
+for either the verdict is UNDERPOWERED, and says how many units would decide.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from math import exp, log
+from typing import Any, Literal
+
+import numpy as np
+
+from stillroom.collapse.diagnosis import Lost, lost_types, meters
+from stillroom.collapse.effects import GROUPS, Estimate, ratios, tail
+from stillroom.collapse.exact import fewer, normal_quantile
+from stillroom.collapse.exchange import Mask, Pool, first, frequencies, permuted, pool_of, spread
+from stillroom.collapse.incidence import Incidence
+from stillroom.collapse.watching import watcher
+from stillroom.measures import student_t
+from stillroom.world import stream
+
+Verdict = Literal["PASS", "ALARM", "UNDERPOWERED"]
+
+ALPHA = 0.01  # of the whole family
+SHARES = {"share": 0.5, "types": 0.4, "bets": 0.1}  # of alpha
+FLOOR = 0.8
+"""PASS: the lower bound of each ratio, at level alpha, is at least this."""
+LEAST = 30  # units of the anchor with a rare type, below which nothing is decided
+
+
+@dataclass(frozen=True)
+class Part:
+    """One test: its p-value (for bets a bound: 1 / the highest wealth), and the alpha it had.
+
+    effect     the set's rate over the anchor's: 1 is no loss, 0.5 half is lost
+    interval   of the effect: one-sided bounds at level alpha
+    needs      units a set that would decide (with sets of equal size), None where it did
+    """
+
+    name: str
+    p: float
+    alpha: float
+    effect: float | None = None
+    interval: tuple[float, float] | None = None
+    needs: int | None = None
+
+    @property
+    def alarm(self) -> bool:
+        return self.p <= self.alpha
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the family found. `why` says it in a sentence."""
+
+    verdict: Verdict
+    why: str
+    units: tuple[int, int]
+    """Of the anchor and of the set."""
+    rare: int
+    """Types of the anchor that are rare."""
+    parts: tuple[Part, ...] = ()
+    lost: tuple[Lost, ...] = ()
+    meters: dict[str, float] = field(default_factory=dict)
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare(
+    anchor: Incidence,
+    set_: Incidence,
+    *,
+    alpha: float = ALPHA,
+    seed: int = 0,
+    declared: Sequence[int] | None = None,
+) -> Result:
+    """Test whether the set lost the anchor's tail. ALARM is false with probability alpha at most.
+
+    declared  hashes of the types that are rare, where that was said beforehand: the test of mass is
+              then Fisher's exact one, over units that have any of them
+    """
+    bound = min(anchor.bound, set_.bound)
+    anchor, set_ = anchor.drawn(bound), set_.drawn(bound)
+    units, pool = (anchor.units, set_.units), pool_of(anchor, set_)
+    known = frequencies(pool, first(pool)) > 0
+    said = None if declared is None else np.isin(pool.types, np.array(declared, np.uint64))
+    rare = tail(pool.total, known) if said is None else said & known
+    printed = meters(pool)
+    if not rare.any():
+        why = "the anchor has no rare type: there is no tail that could be lost"
+        return Result("UNDERPOWERED", why, units, 0, meters=printed)
+    rng = stream(f"collapse {seed} {units}")
+    share_p, types_p = permuted(pool, rng, said)
+    if said is not None:
+        share_p = _declared(pool, rare)
+    share, types = ratios(pool, rng, said)
+    parts = (
+        _part("share", share_p, alpha, share, min(units)),
+        _part("types", types_p, alpha, types, min(units)),
+        _bets(anchor, set_, rng, alpha * SHARES["bets"]),
+    )
+    having = pool.unit[spread(pool, rare)]
+    few = len(np.unique(having[having < units[0]]))
+    verdict, why = _verdict(parts, few, units)
+    lost = lost_types(pool, anchor.names | set_.names)
+    return Result(verdict, why, units, int(rare.sum()), parts, lost, printed)
+
+
+def _part(name: str, p: float, alpha: float, found: Estimate, units: int) -> Part:
+    t = student_t(GROUPS - 1, 1 - 2 * alpha)
+    low, high = found.log - t * found.error, found.log + t * found.error
+    part = Part(name, p, alpha * SHARES[name], exp(found.log), (exp(low), exp(high)))
+    if part.alarm or low >= log(FLOOR):
+        return part
+    return replace(part, needs=_needed(found, t, alpha * SHARES[name], units))
+
+
+def _needed(found: Estimate, t: float, alpha: float, units: int) -> int:
+    """Units with which a set like this one would be decided four times out of five."""
+    power = normal_quantile(0.2)
+    ways = []
+    if (margin := min(found.log, 0.0) - log(FLOOR)) > 0.02:
+        ways.append((t + power) / margin)
+    if found.log < -0.02:
+        ways.append((normal_quantile(alpha) + power) / -found.log)
+    factor = min(ways) * found.error
+    return int(units * max(1.0, factor * factor)) + 1
+
+
+def _verdict(parts: tuple[Part, ...], few: int, units: tuple[int, int]) -> tuple[Verdict, str]:
+    loud = [part for part in parts if part.alarm]
+    if loud:
+        return "ALARM", "; ".join(_words(part) for part in loud)
+    needs = [part.needs for part in parts if part.needs is not None]
+    if few < LEAST:
+        need = int(units[0] * LEAST / max(1, few)) + 1
+        return "UNDERPOWERED", (
+            f"only {few} units of the anchor have a rare type, {LEAST} are needed at least: "
+            f"about {max([need, *needs]):,} units a set would decide"
+        )
+    if needs:
+        return "UNDERPOWERED", (
+            f"nothing was seen, but a loss of a fifth can't be ruled out: about {max(needs):,} "
+            "units a set would decide"
+        )
+    kept = min(part.interval[0] for part in parts if part.interval)
+    return "PASS", f"at least {100 * kept:.0f} % of the anchor's rare cases are kept, by both tests"
+
+
+def _words(part: Part) -> str:
+    if part.effect is None or part.interval is None:
+        return f"bets that the tail is smaller won {1 / part.p:,.0f} times their stake"
+    what = (
+        "of the anchor's rare cases' share is left"
+        if part.name == "share"
+        else ("as many of the anchor's rare types are there as in a fresh sample of equal size")
+    )
+    low, high = part.interval
+    return f"{100 * part.effect:.0f} % ({100 * low:.0f} to {100 * high:.0f}) {what}"
+
+
+def _declared(pool: Pool, rare: Mask) -> float:
+    """Fisher's exact test over units that have any of the declared types."""
+    having = np.unique(pool.unit[spread(pool, rare)])
+    in_anchor = int((having < pool.anchor).sum())
+    return fewer(len(having) - in_anchor, in_anchor, pool.set, pool.anchor)
+
+
+def _bets(anchor: Incidence, set_: Incidence, rng: np.random.Generator, alpha: float) -> Part:
+    found, p = watcher(anchor, alpha, rng), 1.0
+    if found is not None:
+        order = rng.permutation(set_.units)
+        highest = found.start.after(found.scores(set_)[order]).most
+        # p <= alpha exactly where the wealth reached what its share of alpha asks for.
+        p = min(1.0, exp(-highest) * 3 / 2)
+    return Part("bets", p, alpha)

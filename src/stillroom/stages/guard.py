@@ -1,0 +1,164 @@
+"""The guard: does a set lose the tail of its anchor? One verdict over text, tags and features."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stillroom import files, store
+from stillroom.collapse.incidence import (
+    Incidence,
+    case_tags,
+    cases,
+    levels_of,
+    of_features,
+    of_tags,
+    words_of,
+)
+from stillroom.collapse.tests import ALPHA, Result, Verdict, compare
+from stillroom.errors import UserError
+from stillroom.fold import Watch
+from stillroom.stages.items import Document, Source
+from stillroom.stages.sample import Sample, comparable, counted, read
+
+GRAVITY: tuple[Verdict, ...] = ("ALARM", "UNDERPOWERED", "PASS")
+WORST = 10  # slices that are named
+EXAMPLES = 2  # documents of the anchor that are shown for each
+AROUND = 60  # characters on each side of a word that is shown
+
+
+@dataclass(frozen=True)
+class Report:
+    """The guard's verdict: the gravest of its channels.
+
+    channels  what each of text, tags and features says
+    notes     what a reader should know: copies that were counted once, documents left out
+    lost      the surest losses, with examples from the anchor
+    """
+
+    verdict: Verdict
+    why: str
+    channels: dict[str, Result]
+    notes: tuple[str, ...]
+    lost: tuple[dict[str, Any], ...]
+    set: str
+    anchor: str
+    alpha: float
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict == "PASS"
+
+    def json(self) -> dict[str, Any]:
+        told = {**vars(self), "ok": self.ok, "lost": list(self.lost), "notes": list(self.notes)}
+        return told | {"channels": {name: one.json() for name, one in self.channels.items()}}
+
+
+def guard(
+    set_: str | Path,
+    against: str | Path,
+    *,
+    on: Sequence[str] = (),
+    text: str = "",
+    unit: str = "",
+    alpha: float = ALPHA,
+    seed: int = 0,
+    trust_code: bool = False,
+    watch: Watch | None = None,
+) -> Report:
+    """Test whether a set of documents lost the tail of its anchor: PASS, ALARM or UNDERPOWERED.
+
+    set_, against  a run, JSON lines, Parquet, CSV, or a folder of text files
+    on             of "text", "tags", "features"; all that both sets have by default
+    text           the column with the text, where it isn't found by its name
+    unit           a column or tag whose values say which documents were sampled together
+    alpha          probability of a false alarm, for all channels together
+
+    A run keeps the report in RUN/guard/report.json. Raises UserError where the two can't be
+    compared: other worlds or languages, a set that holds its anchor, an anchor that was trained on.
+    """
+    watch = watch or Watch()
+    if not 0 < alpha < 0.5:
+        raise UserError(f"alpha must lie between 0 and 0.5, not {alpha}", do="0.01 is usual")
+    watch.say(f"guard: reading {against} and {set_}")
+    a = read(Source(Path(against), text, unit, trust_code))
+    b = read(Source(Path(set_), text, unit, trust_code))
+    report = judge(a, b, on=on, alpha=alpha, seed=seed, watch=watch)
+    if store.is_run(Path(set_)):
+        home = Path(set_) / "guard"
+        home.mkdir(exist_ok=True)
+        files.write_json(home / "report.json", files.seal(report.json()))
+    return report
+
+
+def judge(
+    anchor: Sample, made: Sample, *, on: Sequence[str], alpha: float, seed: int, watch: Watch
+) -> Report:
+    """The same for sets that were read already."""
+    channels = comparable(anchor, made, on)
+    notes: list[str] = []
+    a, b = counted(anchor, made, notes)
+    found = {}
+    for channel in channels:
+        watch.say(f"guard: testing {channel}")
+        pair = incidences(channel, a, b)
+        found[channel] = compare(*pair, alpha=alpha / len(channels), seed=seed)
+    verdict = min((one.verdict for one in found.values()), key=GRAVITY.index)
+    whys = [f"{name}: {one.why}" for name, one in found.items() if one.verdict == verdict]
+    return Report(
+        verdict=verdict,
+        why="; ".join(whys),
+        channels=found,
+        notes=tuple(notes),
+        lost=tuple(_lost(found, a)),
+        set=made.source.path.name,
+        anchor=anchor.source.path.name,
+        alpha=alpha,
+    )
+
+
+def incidences(channel: str, a: Sample, b: Sample) -> tuple[Incidence, Incidence]:
+    """Which types of a channel occur in which units, of the anchor and of the set."""
+    if channel == "text":
+        return a.words.grouped(a.unit), b.words.grouped(b.unit)
+    if channel == "tags":
+        mine = case_tags(b.tags)
+        keys = [key for key in case_tags(a.tags) if key in mine]
+        return of_tags(a.items(), keys), of_tags(b.items(), keys)
+    levels = levels_of(a.features, b.features)
+    return of_features(a.items(), levels), of_features(b.items(), levels)
+
+
+def _lost(found: dict[str, Result], anchor: Sample) -> Iterator[dict[str, Any]]:
+    """The surest losses of all channels, each with documents of the anchor that have it."""
+    worst = [(channel, one) for channel, result in found.items() for one in result.lost]
+    worst = sorted(worst, key=lambda item: (item[1].corrected, item[1].p))[:WORST]
+    names = {one.type: one.name for _, one in worst}
+    shown: dict[int, list[str]] = {one.type: [] for _, one in worst}
+    for batch in anchor.source.batches() if worst else ():
+        for document in batch:
+            for code, name in _types(document).items():
+                if code in shown and len(shown[code]) < EXAMPLES:
+                    names[code] = name
+                    shown[code].append(_around(document.text, name))
+        if all(len(examples) == EXAMPLES for examples in shown.values()):
+            break
+    for channel, one in worst:
+        told = {key: getattr(one, key) for key in ("anchor", "set", "p", "corrected")}
+        yield {
+            "channel": channel,
+            "slice": names[one.type],
+            **told,
+            "examples": shown[one.type],
+        }
+
+
+def _types(document: Document) -> dict[int, str]:
+    return words_of(document.text) | cases(document.tags)
+
+
+def _around(text: str, words: str) -> str:
+    """A piece of the text with the words in it, or its beginning."""
+    at = max(0, text.lower().find(words.partition(" ")[0]))
+    piece = text[max(0, at - AROUND) : at + AROUND + len(words)]
+    return " ".join(piece.split())
