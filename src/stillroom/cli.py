@@ -196,6 +196,36 @@ def distill(run_folder: "Path", yes: bool, as_json: bool, **given: Any) -> None:
 
 
 @cli.command()
+@click.argument("data", metavar="SET", type=FOLDER)
+@click.option("--against", required=True, metavar="ANCHOR", type=FOLDER,
+              help="What the set should be like: human data that trained nothing.")  # fmt: skip
+@click.option("--on", multiple=True, help="text, tags or features; all that both have by default.")
+@click.option("--text", default="", metavar="COLUMN", help="The column that holds the text.")
+@click.option("--unit", default="", metavar="COLUMN", help="What was sampled, if not documents.")
+@click.option("--alpha", default=0.01, show_default=True, help="Probability of a false alarm.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the exchanges of units.")
+@click.option("--monitor", "state", type=FOLDER, metavar="STATE",
+              help="The set is a stream: look at what is new; STATE keeps the bets.")  # fmt: skip
+@TRUST
+@AS_JSON
+def guard(
+    data: "Path", against: "Path", state: "Path | None", unit: str, as_json: bool, **given: Any
+) -> None:
+    """Say whether a SET lost the rare cases of its ANCHOR: PASS, ALARM or UNDERPOWERED."""
+    from stillroom.stages.guard import guard as guard_it
+    from stillroom.stages.monitor import monitor
+    from stillroom.view import guarded
+
+    if state is not None:
+        seen = monitor(data, against, state, **given)
+        _say(seen.json(), as_json, lambda: guarded.watched(seen))
+        sys.exit(SAID_NO if seen.alarm else 0)
+    report = guard_it(data, against, unit=unit, **given)
+    _say(report.json(), as_json, lambda: guarded.words(report.json()))
+    sys.exit(0 if report.ok else SAID_NO)
+
+
+@cli.command()
 @AS_JSON
 def worlds(as_json: bool) -> None:
     """List the worlds there are, each with its checker's power on a fresh small sample."""

@@ -68,12 +68,19 @@ class Incidence:
 
 
 def _distinct(unit: Numbers, code: Codes) -> tuple[Numbers, Codes]:
-    """Pairs in order, each once."""
-    order = np.lexsort((code, unit))
-    unit, code = unit[order], code[order]
-    new = np.ones(len(unit), bool)
-    new[1:] = (unit[1:] != unit[:-1]) | (code[1:] != code[:-1])
-    return unit[new], code[new]
+    """Each pair once, in no order that means anything.
+
+    A hash of the pair is sorted, not the pair: one fast sort instead of two slow ones.
+    """
+    key = code * np.uint64(0x9E3779B97F4A7C15) + unit.astype(np.uint64) * np.uint64(
+        0xD6E8FEB86659FD93
+    )
+    order = np.argsort(key)
+    key = key[order]
+    new = np.ones(len(key), bool)
+    new[1:] = key[1:] != key[:-1]
+    first = order[new]
+    return unit[first], code[first]
 
 
 class _Gathering:

@@ -1,6 +1,7 @@
 """Does this set lose the tail of that anchor? A family of tests whose false-alarm rate is known.
 
-Two permutation tests (exchange.py) and bets on the set unit by unit (watching.py) share one alpha.
+Two permutation tests (exchange.py), bets on the set unit by unit (watching.py), and Fisher's exact
+test of every type with Holm's correction (diagnosis.py) share one alpha.
 PASS asks for more than silence: that a loss of a fifth is ruled out. Where the sets are too small
 for either the verdict is UNDERPOWERED, and says how many units would decide.
 """
@@ -24,7 +25,7 @@ from stillroom.world import stream
 Verdict = Literal["PASS", "ALARM", "UNDERPOWERED"]
 
 ALPHA = 0.01  # of the whole family
-SHARES = {"share": 0.5, "types": 0.4, "bets": 0.1}  # of alpha
+SHARES = {"share": 0.45, "types": 0.35, "bets": 0.1, "slices": 0.1}  # of alpha
 FLOOR = 0.8
 """PASS: the lower bound of each ratio, at level alpha, is at least this."""
 LEAST = 30  # units of the anchor with a rare type, below which nothing is decided
@@ -32,7 +33,7 @@ LEAST = 30  # units of the anchor with a rare type, below which nothing is decid
 
 @dataclass(frozen=True)
 class Part:
-    """One test: its p-value (for bets a bound: 1 / the highest wealth), and the alpha it had.
+    """One test: its p-value (for bets a bound, for slices the least after Holm) and its alpha.
 
     effect     the set's rate over the anchor's: 1 is no loss, 0.5 half is lost
     interval   of the effect: one-sided bounds at level alpha
@@ -97,15 +98,16 @@ def compare(
     if said is not None:
         share_p = _declared(pool, rare)
     share, types = ratios(pool, rng, said)
+    lost = lost_types(pool, anchor.names | set_.names)
     parts = (
         _part("share", share_p, alpha, share, min(units)),
         _part("types", types_p, alpha, types, min(units)),
         _bets(anchor, set_, rng, alpha * SHARES["bets"]),
+        Part("slices", min((one.corrected for one in lost), default=1.0), alpha * SHARES["slices"]),
     )
     having = pool.unit[spread(pool, rare)]
     few = len(np.unique(having[having < units[0]]))
     verdict, why = _verdict(parts, few, units)
-    lost = lost_types(pool, anchor.names | set_.names)
     return Result(verdict, why, units, int(rare.sum()), parts, lost, printed)
 
 
@@ -151,15 +153,15 @@ def _verdict(parts: tuple[Part, ...], few: int, units: tuple[int, int]) -> tuple
 
 
 def _words(part: Part) -> str:
+    if part.name == "slices":
+        return "some types are surely rarer than in the anchor"
     if part.effect is None or part.interval is None:
         return f"bets that the tail is smaller won {1 / part.p:,.0f} times their stake"
-    what = (
-        "of the anchor's rare cases' share is left"
-        if part.name == "share"
-        else ("as many of the anchor's rare types are there as in a fresh sample of equal size")
-    )
     low, high = part.interval
-    return f"{100 * part.effect:.0f} % ({100 * low:.0f} to {100 * high:.0f}) {what}"
+    left = f"{100 * part.effect:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+    if part.name == "share":
+        return f"of the rare cases' share of all that occurs {left} is left"
+    return f"of the rare types that a fresh sample of equal size would have, {left} are there"
 
 
 def _declared(pool: Pool, rare: Mask) -> float:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stillroom import files, store
+from stillroom.collapse.diagnosis import Lost
 from stillroom.collapse.incidence import (
     Incidence,
     case_tags,
@@ -103,8 +106,10 @@ def judge(
         watch.say(f"guard: testing {channel}")
         pair = incidences(channel, a, b)
         found[channel] = compare(*pair, alpha=alpha / len(channels), seed=seed)
-    verdict = min((one.verdict for one in found.values()), key=GRAVITY.index)
-    whys = [f"{name}: {one.why}" for name, one in found.items() if one.verdict == verdict]
+    # A channel without a tail says nothing, where another one has a tail.
+    said = {name: one for name, one in found.items() if one.rare} or found
+    verdict = min((one.verdict for one in said.values()), key=GRAVITY.index)
+    whys = [f"{name}: {one.why}" for name, one in said.items() if one.verdict == verdict]
     return Report(
         verdict=verdict,
         why="; ".join(whys),
@@ -134,14 +139,20 @@ def _lost(found: dict[str, Result], anchor: Sample) -> Iterator[dict[str, Any]]:
     worst = [(channel, one) for channel, result in found.items() for one in result.lost]
     worst = sorted(worst, key=lambda item: (item[1].corrected, item[1].p))[:WORST]
     names = {one.type: one.name for _, one in worst}
+    wanted: dict[int, list[int]] = {}
+    for channel, one in worst:
+        for place in _having(channel, one, anchor):
+            wanted.setdefault(place, []).append(one.type)
     shown: dict[int, list[str]] = {one.type: [] for _, one in worst}
-    for batch in anchor.source.batches() if worst else ():
+    number = 0
+    for batch in anchor.source.batches() if wanted else ():
         for document in batch:
-            for code, name in _types(document).items():
-                if code in shown and len(shown[code]) < EXAMPLES:
-                    names[code] = name
-                    shown[code].append(_around(document.text, name))
-        if all(len(examples) == EXAMPLES for examples in shown.values()):
+            for code in wanted.get(number, ()):
+                name = _types(document).get(code, names[code])
+                names[code] = name
+                shown[code].append(_around(document.text, name))
+            number += 1
+        if number > max(wanted):
             break
     for channel, one in worst:
         told = {key: getattr(one, key) for key in ("anchor", "set", "p", "corrected")}
@@ -151,6 +162,20 @@ def _lost(found: dict[str, Result], anchor: Sample) -> Iterator[dict[str, Any]]:
             **told,
             "examples": shown[one.type],
         }
+
+
+def _having(channel: str, one: Lost, anchor: Sample) -> list[int]:
+    """The first documents of the anchor that have this type."""
+    if channel == "text":
+        found = anchor.words.unit[anchor.words.type == one.type]
+    elif channel == "tags":
+        parts = set(one.name.split(" · "))
+        named = (set(cases(tags).values()) for tags in anchor.tags)
+        found = np.array([n for n, has in enumerate(named) if parts <= has][:EXAMPLES])
+    else:
+        return []
+    kept = np.sort(found[anchor.unit[found.astype(np.int64)] >= 0])[:EXAMPLES]
+    return [int(n) for n in kept]
 
 
 def _types(document: Document) -> dict[int, str]:

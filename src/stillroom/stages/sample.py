@@ -1,5 +1,6 @@
 """A set and its anchor, read once, and whether a test of one against the other means anything."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stillroom import files
-from stillroom.collapse.incidence import Incidence, Items, Numbers, case_tags, of_texts, words_of
+from stillroom.collapse.incidence import Incidence, Items, Numbers, case_tags, of_texts
 from stillroom.errors import UserError
 from stillroom.stages.items import Document, Source
 
@@ -17,6 +18,7 @@ COPIES = 0.005
 HEAD = 50  # of the anchor's commonest words ...
 SHARED = 0.4  # ... this share must be known to the set, or they are in different languages
 LOOKED_AT = 2000  # documents, for that
+_WORD = re.compile(r"[^\W\d_]+")
 BATCH = 4096
 
 
@@ -74,9 +76,8 @@ class _Reading:
 
     def _note(self, one: Document) -> None:
         if one.text and self.texts < LOOKED_AT:
-            for word in set(words_of(one.text).values()):
-                if " " not in word and not word.isdigit():
-                    self.head[word] = self.head.get(word, 0) + 1
+            for word in set(_WORD.findall(one.text.lower())):
+                self.head[word] = self.head.get(word, 0) + 1
         self.texts += bool(one.text)
         self.marks.append(one.mark)
         if one.unit:
