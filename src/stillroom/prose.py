@@ -14,7 +14,7 @@ from math import nan, prod
 from typing import NamedTuple
 
 from stillroom.docstrings import human_reference
-from stillroom.minhash import Shingles, earlier, near_duplicates, shingles
+from stillroom.minhash import earlier, near_duplicates
 from stillroom.sentences import (
     frames,
     grade,
@@ -24,6 +24,7 @@ from stillroom.sentences import (
     sentences,
     words,
 )
+from stillroom.shingling import Shingles, shingles
 from stillroom.world import Finding
 
 __all__ = [

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stillroom.errors import UserError
-from stillroom.minhash import Shingles, grams, shingles, token_codes
+from stillroom.shingling import Shingles, grams, shingles, token_codes
 
 GRAM = 13
 WORST = 10
