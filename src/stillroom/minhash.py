@@ -78,16 +78,17 @@ def first_copies(
 ) -> Ints:
     """Which texts to drop so that no two that stay are nearly the same: each one's kept text.
 
-    `read()` yields the same batches of texts each time, twice at most; texts are not kept in memory.
+    `read()`, called twice at most, yields the same texts each time; they are not kept in memory.
     The answer has, in reading order, the number of the kept text whose near-duplicate a text is,
     and -1 where it is kept itself. Texts are looked at by rising `rank`, then in reading order;
     one is dropped where a text kept before it has Jaccard similarity >= `threshold`.
 
     Similarity is that of the sets of five successive words as stillroom.shingling defines them. A
     text of fewer words is a near-duplicate of none, a copy only of one with the same characters;
-    that goes for empty texts too. What is dropped was compared in full, by 32-bit hashes. A pair
-    at the threshold is missed with a probability below 0.003, a more similar one with less; of
-    texts that share a template, so many that over 128 of them are kept in one bucket, more.
+    that goes for empty texts too. What is dropped was compared in full, by 32-bit hashes of the
+    shingles, or has all shingles in common by a 64-bit one. A pair at the threshold is missed with
+    a probability below 0.003, a more similar one with less; of texts that share a template, so many
+    that over 128 of them are kept in one bucket, more.
 
     A million texts of 1 kB in families of a template take 0.5 GB and 12 CPU-seconds with Numba
     (bench/near_duplicates.py): 0.4 kB a text, and 4 bytes a shingle of those that look alike. The
