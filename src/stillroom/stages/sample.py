@@ -205,8 +205,10 @@ def counted(anchor: Sample, made: Sample, notes: list[str]) -> tuple[Sample, Sam
                 "another one; each counts once"
             )
     if taken.any():
-        notes.append(f"{int(taken.sum()):,} documents of the set stand in the anchor: left out")
-    return _without(anchor, in_anchor), _without(made, in_made | taken)
+        # Of both: were they left out of one alone, the two could not be exchanged any more.
+        notes.append(f"{int(taken.sum()):,} documents stand in both sets: left out of both")
+    both = np.isin(anchor.marks, made.marks)
+    return _without(anchor, in_anchor | both), _without(made, in_made | taken)
 
 
 def _copies(marks: Numbers) -> Any:
