@@ -80,7 +80,7 @@ def text_grams(text: Bytes, starts: Ints) -> tuple[Shingles, Ints]:
 
     A text of fewer than WORDS words has none.
     """
-    codes, places = _words(text)
+    codes, places = words(text)
     first = np.searchsorted(places, starts)
     hashed = grams(codes, WORDS)
     whole = np.ones(len(hashed), bool)
@@ -90,8 +90,8 @@ def text_grams(text: Bytes, starts: Ints) -> tuple[Shingles, Ints]:
     return hashed[whole], np.maximum(np.diff(first) - WORDS + 1, 0)
 
 
-def _words(text: Bytes) -> tuple[Shingles, Ints]:
-    """The hash of each word and the place where it begins."""
+def words(text: Bytes) -> tuple[Shingles, Ints]:
+    """The hash of each word of `joined` texts, in order, and the place where it begins."""
     kind, leads = KINDS[text], np.ones(len(text), bool)
     if text.max(initial=0) >= 0x80:
         leads = _characters(text, kind)

@@ -62,28 +62,29 @@ def spread(pool: Pool, types: Mask) -> Mask:
 
 
 def _share(pool: Pool, a: Numbers, declared: Mask | None) -> float:
-    """log of: the tail's share of what the set has, over its share of what the anchor has.
+    """How much more or less of the tail the set has than is its due: the least of several tails.
 
-    In standard errors, the least of several tails. How rare a type is says its count in both sets
-    together, which no exchange of units changes; but the anchor must have it: what the set alone
-    has may be rubbish.
+    How rare a type is says its count in both sets together, which no exchange of units changes; but
+    the anchor must have it, for what the set alone has may be rubbish. Of a type with t units the
+    set's due is then t - t f / (1 - (1 - f)**t), where f is the anchor's share of everything. In
+    standard errors, about.
     """
     b = pool.total - a
-    whole_a, whole_b = max(1, int(a.sum())), max(1, int(b.sum()))
+    f = float(a.sum()) / max(1, int(pool.total.sum()))
     if declared is not None:
-        in_a, in_b = np.array([a[declared].sum()]), np.array([b[declared].sum()])
-    else:
-        known = a > 0
-        rank = pool.total[known]
-        in_a = np.cumsum(np.bincount(rank, weights=a[known]))
-        in_b = np.cumsum(np.bincount(rank, weights=b[known]))
-        bounds = np.array(RARE_MASSES) * (in_a[-1] + in_b[-1])
-        # Types of one rank stay together; of the rarest some are always looked at.
-        last = np.searchsorted(in_a + in_b, bounds, side="right") - 1
-        last = np.unique(np.maximum(last, rank.min()))
-        in_a, in_b = in_a[last], in_b[last]
-    logs = np.log((in_b + 0.5) / whole_b) - np.log((in_a + 0.5) / whole_a)
-    return float((logs / np.sqrt(1 / (in_a + 0.5) + 1 / (in_b + 0.5))).min())
+        in_set, due = b[declared].sum(), (1 - f) * pool.total[declared].sum()
+        return float((in_set - due) / np.sqrt(f * due + 1))
+    known = a > 0
+    types = np.bincount(pool.total[known])
+    in_set = np.cumsum(np.bincount(pool.total[known], weights=b[known]))
+    t = np.arange(1, len(types))
+    due = np.cumsum(np.append(0, types[1:] * t * (1 - f / (1 - (1 - f) ** t))))
+    whole = np.cumsum(types * np.arange(len(types)))
+    spread = np.cumsum(types * np.arange(len(types)) * (np.arange(len(types)) > 1)) * f * (1 - f)
+    # Types of one rank stay together; of the rarest that can be in both some are always looked at.
+    last = np.searchsorted(whole, np.array(RARE_MASSES) * whole[-1], side="right") - 1
+    last = np.unique(np.clip(last, min(int(np.argmax(spread > 0)), len(types) - 1), None))
+    return float(((in_set - due)[last] / np.sqrt(spread[last] + 1)).min())
 
 
 def _types(a: Numbers, b: Numbers) -> float:

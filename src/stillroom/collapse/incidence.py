@@ -15,18 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from stillroom.errors import UserError
-from stillroom.minhash import grams, token_codes
+from stillroom.shingling import grams, joined, token_codes, words
 
 Codes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
 
-BUDGET = 1_500_000
+BUDGET = 700_000
 """About so many incidences of a set are kept. Where there are more, types are drawn by their hash;
 documents are never left out, so rare types keep every document that they are in."""
-TABLE = 1_000_000  # words whose hash is remembered
 CASES = 200  # a tag with more values is a label, not a class of records
 QUANTILES = (0.002, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.998)  # between a feature's levels
-_WORD = re.compile(r"\w+|\x00")
+_WORD = re.compile(r"\w+|.", re.DOTALL)
 _ALL = 2**64 - 1
 
 
@@ -109,39 +108,36 @@ class _Gathering:
 
 
 def of_texts(batches: Iterable[Items]) -> Incidence:
-    """Words and pairs of neighbouring words, in lower case."""
-    table: dict[str, int] = {}
+    """Words and pairs of neighbouring words (what a word is: shingling.py)."""
     found = _Gathering()
     for batch in batches:
-        if len(table) > TABLE:
-            table.clear()
-        place, codes = _words(batch.texts, table)
+        place, codes = _words(batch.texts)
         found.add(batch.units, np.asarray(batch.units, np.int64)[place], codes)
     return found.done()
 
 
-def _words(texts: Sequence[str], table: dict[str, int]) -> tuple[Numbers, Codes]:
+def _words(texts: Sequence[str]) -> tuple[Numbers, Codes]:
     """(number of the text, hash) of every word and every pair of neighbours in these texts."""
-    joined = "\x00".join(one.replace("\x00", " ") for one in texts)
-    words = token_codes(_WORD.findall(joined.lower()), table)
-    if not len(words):
-        return np.empty(0, np.int64), np.empty(0, np.uint64)
-    ends = words == np.uint64(table.get("\x00", 0))
-    place, pairs = np.cumsum(ends), grams(words, 2)
-    inside = ~(ends[:-1] | ends[1:])
-    return (
-        np.concatenate([place[~ends], place[:-1][inside]]),
-        np.concatenate([words[~ends], pairs[inside]]),
-    )
+    text, starts = joined(texts)
+    codes, places = words(text)
+    number = np.searchsorted(starts, places, side="right") - 1
+    inside = number[1:] == number[:-1]
+    pairs = grams(codes, 2)[inside]
+    return np.concatenate([number, number[:-1][inside]]), np.concatenate([codes, pairs])
 
 
 def words_of(text: str) -> dict[int, str]:
     """The words and pairs of neighbouring words of a text by their hash: what a type was."""
-    tokens = [one for one in _WORD.findall(text.lower()) if one != "\x00"]
-    table: dict[str, int] = {}
-    codes = token_codes(tokens, table)
-    named = dict(zip(codes.tolist(), tokens, strict=True))
-    pairs = (f"{a} {b}" for a, b in pairwise(tokens))
+    raw, _ = joined([text])
+    codes, places = words(raw)
+    whole = raw.tobytes()
+    pieces = [
+        whole[begin:end].decode(errors="replace")
+        for begin, end in pairwise([*places.tolist(), len(whole)])
+    ]
+    names = [_WORD.match(piece).group().lower() for piece in pieces]  # type: ignore[union-attr]
+    named = dict(zip(codes.tolist(), names, strict=True))
+    pairs = (f"{a} {b}" for a, b in pairwise(names))
     return named | dict(zip(grams(codes, 2).tolist(), pairs, strict=True))
 
 

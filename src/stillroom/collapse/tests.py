@@ -28,6 +28,8 @@ ALPHA = 0.01  # of the whole family
 SHARES = {"share": 0.45, "types": 0.35, "bets": 0.1, "slices": 0.1}  # of alpha
 FLOOR = 0.8
 """PASS: the lower bound of each ratio, at level alpha, is at least this."""
+QUIET = 0.1
+"""... and neither test of the tail has a p-value below this: nearly seen is not ruled out."""
 LEAST = 30  # units of the anchor with a rare type, below which nothing is decided
 
 
@@ -147,6 +149,12 @@ def _verdict(parts: tuple[Part, ...], few: int, units: tuple[int, int]) -> tuple
         return "UNDERPOWERED", (
             f"nothing was seen, but a loss of a fifth can't be ruled out: about {max(needs):,} "
             "units a set would decide"
+        )
+    near = [part for part in parts if part.interval and part.p < QUIET]
+    if near:
+        return "UNDERPOWERED", (
+            f"nothing is sure, but a loss was nearly seen (p {min(p.p for p in near):.2g}): "
+            "another sample would decide"
         )
     kept = min(part.interval[0] for part in parts if part.interval)
     return "PASS", f"at least {100 * kept:.0f} % of the anchor's rare cases are kept, by both tests"
