@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from stillroom.stages.adopt import check
     from stillroom.stages.distill import distill
     from stillroom.stages.export import export
+    from stillroom.stages.guard import guard
     from stillroom.stages.verify import verify
     from stillroom.students.student import Student
     from stillroom.teachers.asking import Teacher
@@ -48,6 +49,7 @@ _HOMES = {
     "check": "stages.adopt",
     "export": "stages.export",
     "distill": "stages.distill",
+    "guard": "stages.guard",
     "check_world": "testing",
     "Teacher": "teachers.asking",
     "Questions": "teachers.questions",
@@ -75,6 +77,7 @@ __all__ = [
     "check_world",
     "distill",
     "export",
+    "guard",
     "open",
     "run",
     "verify",

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stillroom.collapse.exchange import RARE_COUNT, Mask, Pool, frequencies
+from stillroom.collapse.exchange import RARE_COUNT, RARE_SHARE, Mask, Pool, bands, frequencies
 from stillroom.collapse.incidence import Numbers
 
-RARE_MASS = 0.1
-"""The tail, in estimates of mass: the rarest types, up to a tenth of all occurrences."""
 GROUPS = 20  # of the jackknife
+LEAST = 30  # times that the anchor has a tail's types, below which nothing is told of it
 
 
 class Estimate(NamedTuple):
@@ -24,10 +23,18 @@ class Estimate(NamedTuple):
     error: float
 
 
-def ratios(
-    pool: Pool, rng: np.random.Generator, declared: Mask | None
-) -> tuple[Estimate, Estimate]:
-    """The set's rate over the anchor's, of mass and of types, as logarithms with standard errors.
+class Left(NamedTuple):
+    """What is left of the tail: of its mass in all, of each band's mass that can be told, and of
+    its types at equal n. `bands` is empty where no band has enough units of the anchor.
+    """
+
+    mass: Estimate
+    bands: tuple[Estimate, ...]
+    types: Estimate
+
+
+def ratios(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> Left:
+    """The set's rates over the anchor's, as logarithms with standard errors.
 
     Errors by the jackknife over groups of units (Shao and Tu, The Jackknife and Bootstrap, 1995).
     """
@@ -35,22 +42,22 @@ def ratios(
     group = np.concatenate([rng.permutation(pool.anchor), rng.permutation(pool.set)]) % GROUPS
     rank = np.concatenate([rng.permutation(pool.anchor), rng.permutation(pool.set)])
     sides = np.concatenate([half.astype(np.int64), np.full(pool.set, 2)])
-    whole = _crossed(pool, sides, rank, np.ones(len(sides), bool), declared)
-    without = np.array([_crossed(pool, sides, rank, group != g, declared) for g in range(GROUPS)])
+    whole, told = _crossed(pool, sides, rank, np.ones(len(sides), bool), declared)
+    without = np.array(
+        [_crossed(pool, sides, rank, group != g, declared)[0] for g in range(GROUPS)]
+    )
     spread = np.square(without - without.mean(axis=0)).sum(axis=0)
     errors = np.sqrt((GROUPS - 1) / GROUPS * spread)
-    first, second = zip(whole, errors.tolist(), strict=True)
-    return Estimate(*first), Estimate(*second)
+    mass, types, *banded = (Estimate(*one) for one in zip(whole, errors.tolist(), strict=True))
+    return Left(mass, tuple(one for one, n in zip(banded, told, strict=True) if n >= LEAST), types)
 
 
 def _crossed(
-    pool: Pool,
-    sides: Numbers,
-    rank: Numbers,
-    used: Mask,
-    declared: Mask | None,
-) -> tuple[float, float]:
-    """(log ratio of mass, log ratio of types), the mean of both ways round."""
+    pool: Pool, sides: Numbers, rank: Numbers, used: Mask, declared: Mask | None
+) -> tuple[list[float], list[float]]:
+    """Log ratios of the tail's mass, of its types, and of each band's mass, the mean of both ways
+    round; and in how many units of the anchor types of the band were counted.
+    """
     equal = min(pool.anchor // 2, pool.set)
     counts = [frequencies(pool, used & (sides == side)) for side in range(3)]
     # At equal n: the units of lowest rank of each side, as many as the smallest has.
@@ -60,31 +67,21 @@ def _crossed(
         chosen = np.zeros(len(sides), bool)
         chosen[mine[np.argsort(rank[mine], kind="stable")[: int(equal * used.mean())]]] = True
         small.append(frequencies(pool, chosen))
-    mass, types = 0.0, 0.0
+    ways, told = [], []
     for says, counted in ((0, 1), (1, 0)):
         a, b, c = counts[says], counts[counted], counts[2]
-        rare = tail(a, a > 0) if declared is None else declared
-        mass += log_rate(c, rare) - log_rate(b, rare)
+        band = bands(a, pool.anchor // 2)
+        rare = band >= 0 if declared is None else declared
+        levels = int(np.log2(max(1, RARE_SHARE * (pool.anchor // 2)))) + 1
         known = (a >= 1) & (a <= RARE_COUNT)
-        found = [float((small[side][known] > 0).sum()) + 0.5 for side in (counted, 2)]
-        types += log(found[1] / found[0])
-    return mass / 2, types / 2
+        seen = [float((small[side][known] > 0).sum()) + 0.5 for side in (counted, 2)]
+        ways.append(
+            [log_rate(c, rare) - log_rate(b, rare), log(seen[1] / seen[0])]
+            + [log_rate(c, band == n) - log_rate(b, band == n) for n in range(levels)]
+        )
+        told.append([float(b[band == n].sum()) for n in range(levels)])
+    return np.mean(ways, axis=0).tolist(), np.mean(told, axis=0).tolist()
 
 
 def log_rate(counts: Numbers, rare: Mask) -> float:
     return log((float(counts[rare].sum()) + 0.5) / max(1.0, float(counts.sum())))
-
-
-def tail(rank: Numbers, known: Mask) -> Mask:
-    """The rarest of the known types, as far as they make up RARE_MASS of the occurrences.
-
-    Types of one rank stay together; where those of the lowest rank are half of all, none is rare.
-    """
-    mass = np.bincount(rank[known]) * np.arange(rank[known].max(initial=0) + 1)
-    upto = np.cumsum(mass)
-    rarest = upto <= RARE_MASS * mass.sum()
-    first = int(np.argmax(mass > 0)) if len(mass) else 0
-    if len(mass) and not rarest[first]:
-        rarest[: first + 1] = upto[first] <= mass.sum() / 2
-    rare: Mask = known & rarest[np.where(known, rank, 0)]
-    return rare

@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from stillroom.collapse.incidence import Codes, Incidence, Numbers
 
+Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-RARE_MASSES = (0.02, 0.05, 0.1, 0.2)
-"""The tail, in the test of mass: the rarest types, so much of all occurrences. Of four tails that
-one counts where most is missing."""
+RARE_SHARE = 0.05
+"""A type is rare where at most one unit in twenty has it."""
 RARE_COUNT = 5
-"""The tail, in the test of types: those in at most so many units of the anchor."""
+"""In the test of types it is where at most so many units of the anchor have it."""
 PERMUTATIONS = 1999
 ENOUGH = 12  # permutations as extreme as what was seen, after which p can't become small
 
@@ -35,6 +35,14 @@ class Pool(NamedTuple):
     start: Numbers
     total: Numbers
     types: Codes
+    band: Numbers
+    """Of each type, by its units in both sets; 0 also where it is not rare."""
+
+    def due(self, f: float) -> Floats:
+        """Of each type that the anchor has, what is the set's due where f is the anchor's share."""
+        t = np.arange(1, int(self.total.max(initial=1)) + 1)
+        due: Floats = (t * (1 - f / (1 - (1 - f) ** t)))[self.total - 1]
+        return due
 
 
 def pool_of(anchor: Incidence, set_: Incidence) -> Pool:
@@ -42,7 +50,8 @@ def pool_of(anchor: Incidence, set_: Incidence) -> Pool:
     unit = np.concatenate([anchor.unit, set_.unit + anchor.units])
     order = np.argsort(types, kind="stable")
     found, start, total = np.unique(types[order], return_index=True, return_counts=True)
-    return Pool(anchor.units, set_.units, unit[order], start, total, found)
+    band = np.maximum(bands(total, anchor.units + set_.units), 0)
+    return Pool(anchor.units, set_.units, unit[order], start, total, found, band)
 
 
 def frequencies(pool: Pool, chosen: Mask) -> Numbers:
@@ -61,30 +70,36 @@ def spread(pool: Pool, types: Mask) -> Mask:
     return np.repeat(types, pool.total)
 
 
-def _share(pool: Pool, a: Numbers, declared: Mask | None) -> float:
-    """How much more or less of the tail the set has than is its due: the least of several tails.
+def bands(frequency: Numbers, units: int) -> Numbers:
+    """How rare types are: 0 where in one unit of so many, 1 in two or three, 2 in four to seven,
+    and so on; -1 where a type is in none, or is not rare.
+    """
+    rare = (frequency >= 1) & (frequency <= max(1, RARE_SHARE * units))
+    found: Numbers = np.where(rare, np.log2(np.maximum(frequency, 1)).astype(np.int64), -1)
+    return found
 
-    How rare a type is says its count in both sets together, which no exchange of units changes; but
-    the anchor must have it, for what the set alone has may be rubbish. Of a type with t units the
-    set's due is then t - t f / (1 - (1 - f)**t), where f is the anchor's share of everything. In
-    standard errors, about.
+
+def _share(pool: Pool, a: Numbers, declared: Mask | None) -> float:
+    """How much more of the tail the set has than is its due: the least of several tails.
+
+    A tail is a band of rare types, or all bands up to one. How rare a type is says its frequency in
+    both sets together, which no exchange of units changes; but the anchor must have it, for what
+    the set alone has may be rubbish. Of a type with t units the set's due is then
+    t - t f / (1 - (1 - f)**t), where f is the anchor's share of everything. In standard errors.
     """
     b = pool.total - a
     f = float(a.sum()) / max(1, int(pool.total.sum()))
     if declared is not None:
         in_set, due = b[declared].sum(), (1 - f) * pool.total[declared].sum()
         return float((in_set - due) / np.sqrt(f * due + 1))
-    known = a > 0
-    types = np.bincount(pool.total[known])
-    in_set = np.cumsum(np.bincount(pool.total[known], weights=b[known]))
-    t = np.arange(1, len(types))
-    due = np.cumsum(np.append(0, types[1:] * t * (1 - f / (1 - (1 - f) ** t))))
-    whole = np.cumsum(types * np.arange(len(types)))
-    spread = np.cumsum(types * np.arange(len(types)) * (np.arange(len(types)) > 1)) * f * (1 - f)
-    # Types of one rank stay together; of the rarest that can be in both some are always looked at.
-    last = np.searchsorted(whole, np.array(RARE_MASSES) * whole[-1], side="right") - 1
-    last = np.unique(np.clip(last, min(int(np.argmax(spread > 0)), len(types) - 1), None))
-    return float(((in_set - due)[last] / np.sqrt(spread[last] + 1)).min())
+    band = np.where(a > 0, pool.band, 0)
+    t = pool.total.astype(np.float64)
+    # What is in one unit only is in the anchor's: it can't tell, and band 0 is left out.
+    excess = np.bincount(band, weights=b - pool.due(f))[1:]
+    spread = np.bincount(band, weights=t)[1:] * f * (1 - f)
+    excess = np.append(excess, np.cumsum(excess))
+    spread = np.append(spread, np.cumsum(spread))
+    return float((excess / np.sqrt(spread + 1)).min(initial=0.0))
 
 
 def _types(a: Numbers, b: Numbers) -> float:

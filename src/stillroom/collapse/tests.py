@@ -14,9 +14,18 @@ from typing import Any, Literal
 import numpy as np
 
 from stillroom.collapse.diagnosis import Lost, lost_types, meters
-from stillroom.collapse.effects import GROUPS, Estimate, ratios, tail
+from stillroom.collapse.effects import GROUPS, LEAST, Estimate, ratios
 from stillroom.collapse.exact import fewer, normal_quantile
-from stillroom.collapse.exchange import Mask, Pool, first, frequencies, permuted, pool_of, spread
+from stillroom.collapse.exchange import (
+    Mask,
+    Pool,
+    bands,
+    first,
+    frequencies,
+    permuted,
+    pool_of,
+    spread,
+)
 from stillroom.collapse.incidence import Incidence
 from stillroom.collapse.watching import watcher
 from stillroom.measures import student_t
@@ -30,7 +39,6 @@ FLOOR = 0.8
 """PASS: the lower bound of each ratio, at level alpha, is at least this."""
 QUIET = 0.1
 """... and neither test of the tail has a p-value below this: nearly seen is not ruled out."""
-LEAST = 30  # units of the anchor with a rare type, below which nothing is decided
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Part:
 
     effect     the set's rate over the anchor's: 1 is no loss, 0.5 half is lost
     interval   of the effect: one-sided bounds at level alpha
+    least      the lowest bound of any band of the tail: PASS asks that it is FLOOR or more
     needs      units a set that would decide (with sets of equal size), None where it did
     """
 
@@ -47,6 +56,7 @@ class Part:
     alpha: float
     effect: float | None = None
     interval: tuple[float, float] | None = None
+    least: float | None = None
     needs: int | None = None
 
     @property
@@ -90,7 +100,7 @@ def compare(
     units, pool = (anchor.units, set_.units), pool_of(anchor, set_)
     known = frequencies(pool, first(pool)) > 0
     said = None if declared is None else np.isin(pool.types, np.array(declared, np.uint64))
-    rare = tail(pool.total, known) if said is None else said & known
+    rare = known & (bands(pool.total, sum(units)) >= 0 if said is None else said)
     printed = meters(pool)
     if not rare.any():
         why = "the anchor has no rare type: there is no tail that could be lost"
@@ -99,11 +109,11 @@ def compare(
     share_p, types_p = permuted(pool, rng, said)
     if said is not None:
         share_p = _declared(pool, rare)
-    share, types = ratios(pool, rng, said)
+    left = ratios(pool, rng, said)
     lost = lost_types(pool, anchor.names | set_.names)
     parts = (
-        _part("share", share_p, alpha, share, min(units)),
-        _part("types", types_p, alpha, types, min(units)),
+        _part("share", share_p, alpha, left.mass, left.bands if said is None else (), min(units)),
+        _part("types", types_p, alpha, left.types, (), min(units)),
         _bets(anchor, set_, rng, alpha * SHARES["bets"]),
         Part("slices", min((one.corrected for one in lost), default=1.0), alpha * SHARES["slices"]),
     )
@@ -113,13 +123,20 @@ def compare(
     return Result(verdict, why, units, int(rare.sum()), parts, lost, printed)
 
 
-def _part(name: str, p: float, alpha: float, found: Estimate, units: int) -> Part:
+def _part(
+    name: str, p: float, alpha: float, found: Estimate, bands: tuple[Estimate, ...], units: int
+) -> Part:
     t = student_t(GROUPS - 1, 1 - 2 * alpha)
     low, high = found.log - t * found.error, found.log + t * found.error
-    part = Part(name, p, alpha * SHARES[name], exp(found.log), (exp(low), exp(high)))
-    if part.alarm or low >= log(FLOOR):
+    # Each band of the tail must be known to be there, not all of them together alone.
+    worst = min((found, *bands), key=lambda one: one.log - t * one.error)
+    least = worst.log - t * worst.error
+    part = Part(
+        name, p, alpha * SHARES[name], exp(found.log), (exp(low), exp(high)), least=exp(least)
+    )
+    if part.alarm or least >= log(FLOOR):
         return part
-    return replace(part, needs=_needed(found, t, alpha * SHARES[name], units))
+    return replace(part, needs=_needed(worst, t, alpha * SHARES[name], units))
 
 
 def _needed(found: Estimate, t: float, alpha: float, units: int) -> int:
@@ -156,7 +173,7 @@ def _verdict(parts: tuple[Part, ...], few: int, units: tuple[int, int]) -> tuple
             f"nothing is sure, but a loss was nearly seen (p {min(p.p for p in near):.2g}): "
             "another sample would decide"
         )
-    kept = min(part.interval[0] for part in parts if part.interval)
+    kept = min(part.least for part in parts if part.least is not None)
     return "PASS", f"at least {100 * kept:.0f} % of the anchor's rare cases are kept, by both tests"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stillroom.collapse.betting import Wealth, lower_bound
-from stillroom.collapse.effects import tail
+from stillroom.collapse.exchange import bands
 from stillroom.collapse.incidence import Codes, Incidence
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ def watcher(anchor: Incidence, alpha: float, rng: np.random.Generator) -> Watche
     half = rng.permutation(anchor.units) < anchor.units // 2
     mine = half[anchor.unit]
     types, counts = np.unique(anchor.type[mine], return_counts=True)
-    rare = types[tail(counts, counts > 0)]
+    rare = types[bands(counts, anchor.units // 2) >= 0]
     new = Watcher(rare, Wealth(0.5, alpha), anchor.bound)
     rate = lower_bound(new.scores(anchor)[~half], alpha / 3)
     if not 0 < rate < 1:
