@@ -127,7 +127,7 @@ def halves(
 
 LOST: dict[str, tuple[dict[str, Any], int, Callable[[Record], bool]]] = {
     "lessons": ({}, 1500, lambda record: record.tags["difficulty"] in ("9", "10")),
-    "hello": ({}, 2400, lambda record: min(record.data["a"], record.data["b"]) < 30),
+    "hello": ({}, 2400, lambda record: min(record.data["a"], record.data["b"]) < 100),
     "nim": ({"generations": 1}, 2400, lambda record: record.data["heap"] == 13),
     "projectile": ({}, 1500, lambda record: record.data["course"][-1]["x"] > 70),
     "clinic": ({"table": "patients.csv"}, 2400, lambda record: record.data["age"] > 85),

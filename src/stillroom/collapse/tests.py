@@ -45,9 +45,9 @@ QUIET = 0.1
 class Part:
     """One test: its p-value (for bets a bound, for slices the least after Holm) and its alpha.
 
-    effect     the set's rate over the anchor's: 1 is no loss, 0.5 half is lost
+    effect     the set's rate over the anchor's: 1 is no loss, 0.5 half is lost; of the tail's
+               bands that one where the interval begins lowest
     interval   of the effect: one-sided bounds at level alpha
-    least      the lowest bound of any band of the tail: PASS asks that it is FLOOR or more
     needs      units a set that would decide (with sets of equal size), None where it did
     """
 
@@ -56,7 +56,6 @@ class Part:
     alpha: float
     effect: float | None = None
     interval: tuple[float, float] | None = None
-    least: float | None = None
     needs: int | None = None
 
     @property
@@ -127,14 +126,11 @@ def _part(
     name: str, p: float, alpha: float, found: Estimate, bands: tuple[Estimate, ...], units: int
 ) -> Part:
     t = student_t(GROUPS - 1, 1 - 2 * alpha)
-    low, high = found.log - t * found.error, found.log + t * found.error
     # Each band of the tail must be known to be there, not all of them together alone.
     worst = min((found, *bands), key=lambda one: one.log - t * one.error)
-    least = worst.log - t * worst.error
-    part = Part(
-        name, p, alpha * SHARES[name], exp(found.log), (exp(low), exp(high)), least=exp(least)
-    )
-    if part.alarm or least >= log(FLOOR):
+    low, high = worst.log - t * worst.error, worst.log + t * worst.error
+    part = Part(name, p, alpha * SHARES[name], exp(worst.log), (exp(low), exp(high)))
+    if part.alarm or low >= log(FLOOR):
         return part
     return replace(part, needs=_needed(worst, t, alpha * SHARES[name], units))
 
@@ -173,7 +169,7 @@ def _verdict(parts: tuple[Part, ...], few: int, units: tuple[int, int]) -> tuple
             f"nothing is sure, but a loss was nearly seen (p {min(p.p for p in near):.2g}): "
             "another sample would decide"
         )
-    kept = min(part.least for part in parts if part.least is not None)
+    kept = min(part.interval[0] for part in parts if part.interval)
     return "PASS", f"at least {100 * kept:.0f} % of the anchor's rare cases are kept, by both tests"
 
 

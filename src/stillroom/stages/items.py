@@ -192,7 +192,9 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         yield from json_rows(file)
         return
     try:
-        with pa.csv.open_csv(file) as reader:
+        # "nan" and the like are numbers that are none, and are told of; an empty field is missing.
+        options = pa.csv.ConvertOptions(null_values=[""], strings_can_be_null=False)
+        with pa.csv.open_csv(file, convert_options=options) as reader:
             for batch in reader:
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as wrong:
