@@ -35,6 +35,7 @@ Verdict = Literal["PASS", "ALARM", "UNDERPOWERED"]
 
 ALPHA = 0.01  # of the whole family
 SHARES = {"share": 0.45, "types": 0.35, "bets": 0.1, "slices": 0.1}  # of alpha
+POINTS = 200  # of the bets' path that are kept for a picture
 FLOOR = 0.8
 """PASS: the lower bound of each ratio, at level alpha, is at least this."""
 QUIET = 0.1
@@ -76,6 +77,8 @@ class Result:
     parts: tuple[Part, ...] = ()
     lost: tuple[Lost, ...] = ()
     meters: dict[str, float] = field(default_factory=dict)
+    path: tuple[tuple[int, float], ...] = ()
+    """Of the bets: (units seen, logarithm of the wealth)."""
 
     def json(self) -> dict[str, Any]:
         return asdict(self)
@@ -110,16 +113,17 @@ def compare(
         share_p = _declared(pool, rare)
     left = ratios(pool, rng, said)
     lost = lost_types(pool, anchor.names | set_.names)
+    bets, path = _bets(anchor, set_, rng, alpha * SHARES["bets"])
     parts = (
         _part("share", share_p, alpha, left.mass, left.bands if said is None else (), min(units)),
         _part("types", types_p, alpha, left.types, (), min(units)),
-        _bets(anchor, set_, rng, alpha * SHARES["bets"]),
+        bets,
         Part("slices", min((one.corrected for one in lost), default=1.0), alpha * SHARES["slices"]),
     )
     having = pool.unit[spread(pool, rare)]
     few = len(np.unique(having[having < units[0]]))
     verdict, why = _verdict(parts, few, units)
-    return Result(verdict, why, units, int(rare.sum()), parts, lost, printed)
+    return Result(verdict, why, units, int(rare.sum()), parts, lost, printed, path)
 
 
 def _part(
@@ -192,11 +196,16 @@ def _declared(pool: Pool, rare: Mask) -> float:
     return fewer(len(having) - in_anchor, in_anchor, pool.set, pool.anchor)
 
 
-def _bets(anchor: Incidence, set_: Incidence, rng: np.random.Generator, alpha: float) -> Part:
-    found, p = watcher(anchor, alpha, rng), 1.0
-    if found is not None:
-        order = rng.permutation(set_.units)
-        highest = found.start.after(found.scores(set_)[order]).most
-        # p <= alpha exactly where the wealth reached what its share of alpha asks for.
-        p = min(1.0, exp(-highest) * 3 / 2)
-    return Part("bets", p, alpha)
+def _bets(
+    anchor: Incidence, set_: Incidence, rng: np.random.Generator, alpha: float
+) -> tuple[Part, tuple[tuple[int, float], ...]]:
+    """Bets on the set's units in random order, and the path of the wealth's logarithm."""
+    found = watcher(anchor, alpha, rng)
+    if found is None:
+        return Part("bets", 1.0, alpha), ()
+    order = rng.permutation(set_.units)
+    wealth, logs = found.start.path(found.scores(set_)[order])
+    step = max(1, len(logs) // POINTS)
+    path = tuple((n + 1, round(float(logs[n]), 4)) for n in range(step - 1, len(logs), step))
+    # p <= alpha exactly where the wealth reached what its share of alpha asks for.
+    return Part("bets", min(1.0, exp(-wealth.most) * 3 / 2), alpha), path
