@@ -39,7 +39,18 @@ def test_help_imports_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert out.stdout.splitlines()[-1] == "[]"
-    for verb in ("run", "check", "show", "view", "verify", "export", "worlds", "new", "demo"):
+    for verb in (
+        "run",
+        "check",
+        "show",
+        "view",
+        "verify",
+        "export",
+        "mix",
+        "worlds",
+        "new",
+        "demo",
+    ):
         assert f"\n  {verb} " in out.stdout
 
 

@@ -48,6 +48,7 @@ def cli() -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any recipe key.")
 @click.option("--preview", type=click.IntRange(1), help="Only show so many records; keep nothing.")
 @click.option("--repair", is_flag=True, help="Make damaged shards anew.")
+@click.option("--fill", type=FOLDER, help="A mix's quotas.json: make only what it lacks.")
 @click.option("--teacher", metavar="URL", help="A model's server, or a folder with a model.")
 @click.option("--model", help="The model's name on that server.")
 @click.option("--yes", is_flag=True, help="Don't ask before a model is asked.")
@@ -79,6 +80,7 @@ def run(
         result = run_it(_recipe(what), out=out, watch=progress.watch, **given)
         progress.close()
         click.echo(outcome(result.folder, preview or 3, full=bool(preview)))
+        _mixture(result.folder)
         _student(result.folder)
 
 
@@ -169,6 +171,30 @@ def export(run_folder: "Path", to: str, out: "Path | None", trust_code: bool) ->
     from stillroom.stages.export import export as export_it
 
     click.echo(export_it(run_folder, to, out, trust_code=trust_code))
+
+
+@cli.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+              help="A key of the recipe's [mix]: mix.share=0.3.")  # fmt: skip
+@click.option("--out", type=FOLDER, help="The folder; RUN/mix by default.")
+@click.option("--no-anchor", is_flag=True, help="Mix without any trusted human record, stamped.")
+@TRUST
+@AS_JSON
+def mix(run_folder: "Path", no_anchor: bool, as_json: bool, **given: Any) -> None:
+    """Mix a finished run with human data: the whole anchor, a fresh share, synthetic on top."""
+    from stillroom.stages.mix import mix as mix_it
+    from stillroom.stages.mix_card import words
+    from stillroom.view.terminal import Progress
+
+    with Progress() as progress:
+        anchor = False if no_anchor else None
+        report = mix_it(run_folder, anchor=anchor, watch=progress.watch, **given)
+    _say(
+        report.figures | {"folder": str(report.folder)},
+        as_json,
+        lambda: f"{words(report.figures)}\nMix {report.folder}",
+    )
 
 
 @cli.command()
@@ -267,6 +293,16 @@ def demo(out: "Path", workers: int | None) -> None:
         click.echo(outcome(result.folder, 3))
         _student(result.folder)
         click.echo(f"page: {write_page(result.folder, world_of(result.folder, False))}\n")
+
+
+def _mixture(run: "Path") -> None:
+    """Say what a run's mix came to, where it has one."""
+    from stillroom import files
+    from stillroom.stages.mix_card import words
+
+    told = files.read_json(run / "mix" / "manifest.json")
+    if told is not None:
+        click.echo(f"{words(told)}\n")
 
 
 def _student(run: "Path") -> None:

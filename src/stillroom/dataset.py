@@ -74,11 +74,12 @@ class Dataset:
 
 
 def open(path: str | Path) -> Dataset:
-    """The dataset of a run folder, of a folder of Parquet parts, or of one Parquet file."""
+    """The dataset of a run folder, of a mix, of a folder of Parquet parts, or of a Parquet file."""
     path = Path(path)
     if store.is_run(path):
         return Dataset(tuple(store.parts(path)))
-    found = [path] if path.is_file() else sorted(path.glob("*.parquet"))
+    inner = path / "data" if (path / "data").is_dir() else path  # of a mix
+    found = [path] if path.is_file() else sorted(inner.glob("*.parquet"))
     if not found:
         raise UserError(
             "no run and no Parquet file is there", path, "give the folder that `run` named"

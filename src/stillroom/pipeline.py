@@ -19,6 +19,8 @@ from stillroom.ledger import bring_ledger, named, recorded
 from stillroom.recipe import Recipe
 from stillroom.repair import set_damaged_aside
 from stillroom.stages.distill import distill
+from stillroom.stages.mix import mix
+from stillroom.stages.quotas import read_quotas
 from stillroom.store import Run
 from stillroom.teachers import open_teacher
 from stillroom.teachers.endpoint import Endpoint
@@ -54,6 +56,7 @@ def run(
     teacher: Teacher | None = None,
     repair: bool = False,
     stages: bool = True,
+    fill: str | Path | None = None,
     watch: Watch | None = None,
 ) -> Result:
     """Run a recipe, or go on with its run; when all is there already, nothing is done.
@@ -65,7 +68,8 @@ def run(
     settings  "world.levels=[1, 2]": any key of the recipe
     teacher   what an async `make` asks: an object with `model` and `async def ask(messages)`
     repair    make damaged shards anew
-    stages    whether what the recipe says of [distill] follows
+    stages    whether what the recipe says of [mix] and [distill] follows
+    fill      the quotas.json of a mix: only records of these groups are made, into a run of its own
 
     Raises UserError for a mistake in what was asked, Stopped when the run ended early (it can go
     on). Ctrl-C leaves a run that can go on.
@@ -79,6 +83,9 @@ def run(
     watch = watch or Watch()
     raw, where, folder = _raw(what)
     recipe.assign(raw, tuple(settings))
+    recipe.place(raw, folder)
+    if fill is not None:
+        what = _filled(raw, what, Path(fill))
     if teacher is not None or "teacher" in raw:
         _taught(raw)
     given = {"count": count, "seed": seed}
@@ -100,6 +107,8 @@ def run(
     target = Path(out) if out is not None else Path("runs") / settled.name
     with Run(target) as opened:
         made = asyncio.run(_run(opened, settled, spec, world, teacher, repair, watch))
+    if stages and settled.mix is not None:
+        mix(target, trust_code=True, watch=watch)
     if stages and settled.distill is not None:
         distill(target, workers=settled.make.workers, trust_code=True, watch=watch)
     return made
@@ -111,6 +120,20 @@ def _taught(raw: dict[str, Any]) -> None:
     if isinstance(world, dict) and world.get("use") in worlds.TAUGHT:
         world["use"] = worlds.TAUGHT[world["use"]]
         raw["name"] = f"{raw['name']}-by-model"
+
+
+def _filled(raw: dict[str, Any], what: str | Path | World, quotas: Path) -> str | Path | World:
+    """Ask for what a quota file says is missing: the world's field `only`, and as many records.
+
+    A plan gives the values of a tag their turns, so that the largest quota decides for all.
+    """
+    wishes, count = read_quotas(quotas)
+    raw["name"] = f"{raw['name']}-fill"
+    raw["count"] = count
+    raw.pop("mix", None)
+    if isinstance(raw.get("world"), dict):
+        raw["world"]["only"] = wishes.model_dump()
+    return what.model_copy(update={"only": wishes}) if isinstance(what, World) else what
 
 
 def _raw(what: str | Path | World) -> tuple[dict[str, Any], str, Path]:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from stillroom import worlds
+from stillroom.collapse.settings import Mix
 from stillroom.errors import UserError
 from stillroom.record import FORMAT
 from stillroom.students.settings import Distill
@@ -46,6 +47,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     power: Power = Power()
     audit: Audit = Audit()
     teacher: Settings | None = None
+    mix: Mix | None = None
     distill: Distill | None = None
 
     def toml(self) -> str:
@@ -87,6 +89,16 @@ def assign(raw: dict[str, Any], settings: tuple[str, ...]) -> None:
                     f"--set {setting}: {table!r} is not a table", do="see the recipe's keys"
                 )
         place[last] = parsed
+
+
+def place(raw: dict[str, Any], folder: Path) -> None:
+    """Make the paths that [mix] names whole, where they lie beside the recipe."""
+    mix = raw.get("mix")
+    tables = [mix.get("human"), mix.get("fresh")] if isinstance(mix, dict) else []
+    for one in (source for table in tables if isinstance(table, list) for source in table):
+        for key in ("path", "collection") if isinstance(one, dict) else ():
+            if isinstance(one.get(key), str) and (folder / one[key]).exists():
+                one[key] = str((folder / one[key]).resolve())
 
 
 def settle(
@@ -169,9 +181,11 @@ def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The field names allowed where the path leads."""
     inner: Any = model
     for part in path:
+        if isinstance(part, int):  # a place in a list of tables, whose model it stands for
+            continue
         field = inner.model_fields.get(part)
         inner = field.annotation if field else None
-        kinds = [kind for kind in get_args(inner) if kind is not type(None)]
+        kinds = [kind for kind in get_args(inner) if kind not in (type(None), ...)]
         inner = kinds[0] if len(kinds) == 1 else inner  # of `Settings | None`
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []

@@ -19,6 +19,7 @@ from stillroom.engines.local import Job, Local, in_order
 from stillroom.errors import UserError
 from stillroom.parts import Shard
 from stillroom.record import FORMAT, task_json
+from stillroom.stages import mixing
 from stillroom.stages.replay import remake
 from stillroom.world import World, has
 
@@ -86,6 +87,9 @@ async def _verify(
         _states(folder, world, about["private"], len(manifests), report)
     with _guarded("make/manifest.json", report):
         _whole(folder, about, manifests, report)
+    for home in mixing.mixes(folder):
+        with _guarded(f"{home.name}/manifest.json", report):
+            report.problems += mixing.recheck(home, report.root)
     if root is not None and root != report.root:
         report.problems.append(f"the root is {report.root}, not {root} as you were told")
     if replay and report.ok and world is not None:
