@@ -45,11 +45,11 @@ def documents(rng: Any, units: int, draws: int, shares: Any, cluster: int = 1) -
 
 def text_corpus() -> Incidence:
     """The packaged human docstrings: words and pairs of words by document."""
-    from stillroom.stages.items import Source
+    from stillroom.stages.items import DocumentSet
     from stillroom.stages.sample import read
 
     home = Path(sys.modules["stillroom"].__file__ or "").parent / "corpora"
-    return read(Source(home / "docstrings.parquet")).words
+    return read(DocumentSet(home / "docstrings.parquet")).words
 
 
 def some(corpus: Incidence, chosen: Any) -> Incidence:

@@ -1,5 +1,6 @@
 """The guard: files, runs and streams against an anchor, through the public functions."""
 
+import itertools
 import json
 import random
 from collections.abc import Callable, Iterable
@@ -98,7 +99,7 @@ def test_human_text_against_human_text_and_against_a_model_of_it(tmp_path: Path)
     rng, follows = random.Random(3), dict[str, list[str]]()
     for one in texts[2400:3600]:
         words = ["", *one.split(), ""]
-        for a, b in zip(words, words[1:], strict=False):
+        for a, b in itertools.pairwise(words):
             follows.setdefault(a, []).append(b)
     made = []
     for _ in range(1200):
@@ -171,7 +172,7 @@ def test_runs_are_read_as_their_world_shows_them(tmp_path: Path) -> None:
             out=tmp_path / str(seed),
             workers=0,
             settings=("power.sample=0",),
-        ).folder  # fmt: skip
+        ).folder
         for seed in (1, 2)
     ]
     report = stillroom.guard(runs[0], runs[1])
@@ -336,7 +337,8 @@ def test_types_of_texts_and_tags_have_their_names() -> None:
         if int(t) in names
     }
     assert seen == {
-        (0, "a"), (0, "rare"), (0, "thing"), (0, "a rare"), (0, "rare thing"), (1, "a"), (1, "thing"),
+        (0, "a"), (0, "rare"), (0, "thing"), (0, "a rare"), (0, "rare thing"),
+        (1, "a"), (1, "thing"),
     }  # fmt: skip
     tags = of_tags([Items([0], tags=[{"a": "1", "b": "2"}])], ["a", "b"])
     assert sorted(tags.names[int(t)] for t in tags.type) == ["a 1", "a 1 · b 2", "b 2"]

@@ -82,6 +82,7 @@ def run(
         click.echo(outcome(result.folder, preview or 3, full=bool(preview)))
         _mixture(result.folder)
         _student(result.folder)
+    sys.exit(_guarded(result.folder))
 
 
 @cli.command()
@@ -292,7 +293,19 @@ def demo(out: "Path", workers: int | None) -> None:
                             settings=tuple(one.get("set", ())), watch=progress.watch)  # fmt: skip
         click.echo(outcome(result.folder, 3))
         _student(result.folder)
+        _guarded(result.folder)
         click.echo(f"page: {write_page(result.folder, world_of(result.folder, False))}\n")
+
+
+def _guarded(run: "Path") -> int:
+    """Say what the guard found, where there was an anchor; an ALARM is a no."""
+    from stillroom import files
+    from stillroom.view.guarded import words
+
+    told = files.read_json(run / "guard" / "report.json", "verdict", "comparisons")
+    for one in told["comparisons"] if told else ():
+        click.echo(f"guard: {one['set']} against {one['anchor']}\n{words(one)}\n")
+    return SAID_NO if told and told["verdict"] == "ALARM" else 0
 
 
 def _mixture(run: "Path") -> None:

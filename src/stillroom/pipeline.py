@@ -19,6 +19,7 @@ from stillroom.ledger import bring_ledger, named, recorded
 from stillroom.recipe import Recipe
 from stillroom.repair import set_damaged_aside
 from stillroom.stages.distill import distill
+from stillroom.stages.guard import guard_run
 from stillroom.stages.mix import mix
 from stillroom.stages.quotas import read_quotas
 from stillroom.store import Run
@@ -68,7 +69,7 @@ def run(
     settings  "world.levels=[1, 2]": any key of the recipe
     teacher   what an async `make` asks: an object with `model` and `async def ask(messages)`
     repair    make damaged shards anew
-    stages    whether what the recipe says of [mix] and [distill] follows
+    stages    whether what the recipe says of [mix], [distill] and [guard] follows
     fill      the quotas.json of a mix: only records of these groups are made, into a run of its own
 
     Raises UserError for a mistake in what was asked, Stopped when the run ended early (it can go
@@ -111,6 +112,8 @@ def run(
         mix(target, trust_code=True, watch=watch)
     if stages and settled.distill is not None:
         distill(target, workers=settled.make.workers, trust_code=True, watch=watch)
+    if stages:
+        guard_run(target, settled.guard, watch)
     return made
 
 

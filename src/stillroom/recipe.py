@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from stillroom import worlds
-from stillroom.collapse.settings import Mix
+from stillroom.collapse.settings import Guard, Mix
 from stillroom.errors import UserError
 from stillroom.record import FORMAT
 from stillroom.students.settings import Distill
@@ -48,6 +48,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     audit: Audit = Audit()
     teacher: Settings | None = None
     mix: Mix | None = None
+    guard: Guard | None = None
     distill: Distill | None = None
 
     def toml(self) -> str:
@@ -92,7 +93,11 @@ def assign(raw: dict[str, Any], settings: tuple[str, ...]) -> None:
 
 
 def place(raw: dict[str, Any], folder: Path) -> None:
-    """Make the paths that [mix] names whole, where they lie beside the recipe."""
+    """Make the paths that [mix] and [guard] name whole, where they lie beside the recipe."""
+    guard = raw.get("guard")
+    against = guard.get("against") if isinstance(guard, dict) else None
+    if isinstance(guard, dict) and isinstance(against, str) and (folder / against).exists():
+        guard["against"] = str((folder / against).resolve())
     mix = raw.get("mix")
     tables = [mix.get("human"), mix.get("fresh")] if isinstance(mix, dict) else []
     for one in (source for table in tables if isinstance(table, list) for source in table):

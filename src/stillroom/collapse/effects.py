@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stillroom.collapse.exchange import RARE_COUNT, RARE_SHARE, Mask, Pool, bands, frequencies
+from stillroom.collapse.exchange import (
+    RARE_COUNT,
+    RARE_SHARE,
+    Mask,
+    Pool,
+    bands,
+    frequencies,
+    present,
+)
 from stillroom.collapse.incidence import Numbers
 
 GROUPS = 20  # of the jackknife
@@ -40,12 +48,9 @@ def ratios(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> Left:
     """
     half = rng.permutation(pool.anchor) < pool.anchor // 2
     group = np.concatenate([rng.permutation(pool.anchor), rng.permutation(pool.set)]) % GROUPS
-    rank = np.concatenate([rng.permutation(pool.anchor), rng.permutation(pool.set)])
     sides = np.concatenate([half.astype(np.int64), np.full(pool.set, 2)])
-    whole, told = _crossed(pool, sides, rank, np.ones(len(sides), bool), declared)
-    without = np.array(
-        [_crossed(pool, sides, rank, group != g, declared)[0] for g in range(GROUPS)]
-    )
+    whole, told = _crossed(pool, sides, np.ones(len(sides), bool), declared)
+    without = np.array([_crossed(pool, sides, group != g, declared)[0] for g in range(GROUPS)])
     spread = np.square(without - without.mean(axis=0)).sum(axis=0)
     errors = np.sqrt((GROUPS - 1) / GROUPS * spread)
     mass, types, *banded = (Estimate(*one) for one in zip(whole, errors.tolist(), strict=True))
@@ -53,20 +58,14 @@ def ratios(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> Left:
 
 
 def _crossed(
-    pool: Pool, sides: Numbers, rank: Numbers, used: Mask, declared: Mask | None
+    pool: Pool, sides: Numbers, used: Mask, declared: Mask | None
 ) -> tuple[list[float], list[float]]:
     """Log ratios of the tail's mass, of its types, and of each band's mass, the mean of both ways
     round; and in how many units of the anchor types of the band were counted.
     """
-    equal = min(pool.anchor // 2, pool.set)
     counts = [frequencies(pool, used & (sides == side)) for side in range(3)]
-    # At equal n: the units of lowest rank of each side, as many as the smallest has.
-    small = []
-    for side in range(3):
-        mine = np.flatnonzero(used & (sides == side))
-        chosen = np.zeros(len(sides), bool)
-        chosen[mine[np.argsort(rank[mine], kind="stable")[: int(equal * used.mean())]]] = True
-        small.append(frequencies(pool, chosen))
+    sizes = [int((used & (sides == side)).sum()) for side in range(3)]
+    equal = min(sizes)
     ways, told = [], []
     for says, counted in ((0, 1), (1, 0)):
         a, b, c = counts[says], counts[counted], counts[2]
@@ -74,7 +73,10 @@ def _crossed(
         rare = band >= 0 if declared is None else declared
         levels = int(np.log2(max(1, RARE_SHARE * (pool.anchor // 2)))) + 1
         known = (a >= 1) & (a <= RARE_COUNT)
-        seen = [float((small[side][known] > 0).sum()) + 0.5 for side in (counted, 2)]
+        seen = [
+            float(present(counts[side][known], sizes[side], equal).sum()) + 0.5
+            for side in (counted, 2)
+        ]
         ways.append(
             [log_rate(c, rare) - log_rate(b, rare), log(seen[1] / seen[0])]
             + [log_rate(c, band == n) - log_rate(b, band == n) for n in range(levels)]

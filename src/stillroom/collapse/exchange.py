@@ -102,10 +102,25 @@ def _share(pool: Pool, a: Numbers, declared: Mask | None) -> float:
     return float((excess / np.sqrt(spread + 1)).min(initial=0.0))
 
 
-def _types(a: Numbers, b: Numbers) -> float:
-    """The share of the anchor's rare types (1 to RARE_COUNT units) that the set has at all."""
+def present(frequency: Numbers, units: int, drawn: int) -> Floats:
+    """The probability that each type is in a random part of `drawn` of the units.
+
+    What is expected at equal n, without drawing (rarefaction; Hurlbert, Ecology 1971).
+    """
+    if drawn >= units:
+        return (frequency > 0).astype(np.float64)
+    most = int(frequency.max(initial=0))
+    steps = np.arange(most)
+    absent = np.cumprod(np.append(1.0, np.maximum(units - drawn - steps, 0) / (units - steps)))
+    found: Floats = 1 - absent[frequency]
+    return found
+
+
+def _types(pool: Pool, a: Numbers) -> float:
+    """The share of the anchor's rare types that as many units of the set are expected to have."""
     rare = (a >= 1) & (a <= RARE_COUNT)
-    return float((b[rare] > 0).sum()) / max(1, int(rare.sum()))
+    there = present(pool.total[rare] - a[rare], pool.set, min(pool.anchor, pool.set))
+    return float(there.sum()) / max(1, len(there))
 
 
 def permuted(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> tuple[float, float]:
@@ -114,27 +129,14 @@ def permuted(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> tup
     With ENOUGH permutations as extreme after k of them p is ENOUGH / k (Besag and Clifford,
     Biometrika 1991).
     """
-    n, most = pool.anchor + pool.set, min(pool.anchor, pool.set)
-    seen_share, seen_types = 0.0, 0.0
+    chosen = first(pool)
+    seen = _statistics(pool, chosen, declared)
     extreme, p = [0, 0], [0.0, 0.0]
-    order = np.arange(n)
-    for number in range(PERMUTATIONS + 1):
-        # First as it is: but at equal n a random part of the larger set, as always.
-        if number:
-            order = rng.permutation(n)
-        else:
-            order = np.concatenate(
-                [rng.permutation(pool.anchor), pool.anchor + rng.permutation(pool.set)]
-            )
-        share, types = _statistics(pool, order, most, declared)
-        if not number:
-            seen_share, seen_types = share, types
-            continue
-        for which, low in enumerate((share <= seen_share, types <= seen_types)):
-            if p[which]:
-                continue
-            extreme[which] += low
-            if extreme[which] == ENOUGH:
+    for number in range(1, PERMUTATIONS + 1):
+        now = _statistics(pool, rng.permutation(chosen), declared)
+        for which in (0, 1):
+            extreme[which] += now[which] <= seen[which]
+            if extreme[which] == ENOUGH and not p[which]:
                 p[which] = ENOUGH / number
         if all(p):
             break
@@ -142,19 +144,7 @@ def permuted(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> tup
     return p[0] or last[0], p[1] or last[1]
 
 
-def _statistics(
-    pool: Pool, order: Numbers, equal: int, declared: Mask | None
-) -> tuple[float, float]:
-    """(share, types) where the first units of the order are the anchor."""
-    first = np.zeros(len(order), bool)
-    first[order[: pool.anchor]] = True
-    a = frequencies(pool, first)
-    share = _share(pool, a, declared)
-    if pool.anchor == pool.set:
-        return share, _types(a, pool.total - a)
-    if pool.anchor > equal:
-        first[order[equal : pool.anchor]] = False
-        return share, _types(frequencies(pool, first), pool.total - a)
-    second = np.zeros(len(order), bool)
-    second[order[pool.anchor : pool.anchor + equal]] = True
-    return share, _types(a, frequencies(pool, second))
+def _statistics(pool: Pool, chosen: Mask, declared: Mask | None) -> tuple[float, float]:
+    """(share, types) where the chosen units are the anchor."""
+    a = frequencies(pool, chosen)
+    return _share(pool, a, declared), _types(pool, a)

@@ -1,8 +1,10 @@
-"""The recipe's table [mix]: which human data, how much *fresh*, how much synthetic on top."""
+"""The recipe's tables [mix] (which human data, how much *fresh*, how much synthetic on top) and
+[guard] (against which anchor the finished set is tested)."""
 
 import difflib
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -196,3 +198,15 @@ class Mix(BaseModel, frozen=True, extra="forbid"):
         if len(set(names)) < len(names):
             raise ValueError("the same path is named twice: a fresh pool is not the anchor again")
         return self
+
+
+class Guard(BaseModel, frozen=True, extra="forbid"):
+    """[guard]: the test at a run's end. A mix that holds human records back needs no table."""
+
+    against: str = Field(min_length=1)
+    """The anchor: a file, a folder, a run, or a packaged corpus by its name."""
+    on: tuple[Literal["text", "tags", "features"], ...] = ()
+    """What is compared; all that both sets have by default."""
+    text: str = ""
+    unit: str = ""
+    alpha: float = Field(default=0.01, gt=0, lt=0.5)

@@ -83,6 +83,18 @@ class Result:
     def json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Result":
+        parts = [Part(**one | {"interval": one["interval"] and tuple(one["interval"])})
+                 for one in told["parts"]]  # fmt: skip
+        lists = {
+            "units": tuple(told["units"]),
+            "parts": tuple(parts),
+            "lost": tuple(Lost(**one) for one in told["lost"]),
+            "path": tuple(tuple(point) for point in told["path"]),
+        }
+        return cls(**told | lists)
+
 
 def compare(
     anchor: Incidence,

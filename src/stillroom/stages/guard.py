@@ -1,7 +1,10 @@
-"""The guard: does a set lose the tail of its anchor? One verdict over text, tags and features."""
+"""The guard: does a set lose the tail of its anchor? One verdict over text, tags and features.
+
+RUN/guard/report.json   of a run: what was compared, and the gravest verdict
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,16 @@ from stillroom.collapse.incidence import (
     of_tags,
     words_of,
 )
+from stillroom.collapse.settings import Guard
 from stillroom.collapse.tests import ALPHA, Result, Verdict, compare
 from stillroom.errors import UserError
 from stillroom.fold import Watch
-from stillroom.stages.items import Document, Source
+from stillroom.record import canonical, digest
+from stillroom.stages import mixing
+from stillroom.stages.items import Document, DocumentSet
 from stillroom.stages.sample import Sample, comparable, counted, read
 
+VERSION = 1  # of what the guard does
 GRAVITY: tuple[Verdict, ...] = ("ALARM", "UNDERPOWERED", "PASS")
 WORST = 10  # slices that are named
 EXAMPLES = 2  # documents of the anchor that are shown for each
@@ -56,6 +63,13 @@ class Report:
         told = {**vars(self), "ok": self.ok, "lost": list(self.lost), "notes": list(self.notes)}
         return told | {"channels": {name: one.json() for name, one in self.channels.items()}}
 
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Report":
+        channels = {name: Result.from_json(one) for name, one in told["channels"].items()}
+        rest = {key: value for key, value in told.items() if key != "ok"}
+        lists = {"notes": tuple(told["notes"]), "lost": tuple(told["lost"])}
+        return cls(**rest | lists | {"channels": channels})
+
 
 def guard(
     set_: str | Path,
@@ -84,14 +98,63 @@ def guard(
     if not 0 < alpha < 0.5:
         raise UserError(f"alpha must lie between 0 and 0.5, not {alpha}", do="0.01 is usual")
     watch.say(f"guard: reading {against} and {set_}")
-    a = read(Source(Path(against), text, unit, trust_code))
-    b = read(Source(Path(set_), text, unit, trust_code))
+    a = read(DocumentSet(Path(against), text, unit, trust_code=trust_code))
+    b = read(DocumentSet(Path(set_), text, unit, trust_code=trust_code))
     report = judge(a, b, on=on, alpha=alpha, seed=seed, watch=watch)
     if store.is_run(Path(set_)):
-        home = Path(set_) / "guard"
-        home.mkdir(exist_ok=True)
-        files.write_json(home / "report.json", files.seal(report.json()))
+        _keep(Path(set_), [report], "")
     return report
+
+
+def guard_run(run: Path, how: Guard | None, watch: Watch) -> list[Report]:
+    """The guard at a run's end: of its mixes, and of itself where its recipe names an anchor.
+
+    Of a mix the human part is tested against what was held back: neither a filter nor the removal
+    of copies may have eaten the tail. Done already: nothing is done. Empty where no anchor is.
+    """
+    about = files.read_json(run / "make" / "manifest.json", "root") or {}
+    homes = [home for home in mixing.mixes(run) if any((home / "guard").glob("*.parquet"))]
+    roots = [(mixing.read_manifest(home) or {})["root"] for home in homes]
+    if not homes and how is None:
+        return []
+    told = None if how is None else how.model_dump(mode="json", exclude={"against"})
+    anchor = files.sha256(Path(how.against)) if how and Path(how.against).is_file() else ""
+    key = digest(canonical([VERSION, about.get("root"), roots, told, anchor])).hex()
+    old = files.read_json(run / "guard" / "report.json")
+    if old is not None and old.get("key") == key and files.sealed(old):
+        return [Report.from_json(one) for one in old["comparisons"]]
+    reports = []
+    for home in homes:
+        watch.say(f"guard: the human part of {home.name} against what was held back")
+        reports.append(_mixed(home, watch))
+    if how is not None:
+        watch.say(f"guard: reading {how.against}")
+        a = read(DocumentSet(Path(how.against), how.text, how.unit))
+        b = read(DocumentSet(run, how.text, how.unit, trust_code=True))
+        reports.append(judge(a, b, on=how.on, alpha=how.alpha, seed=0, watch=watch))
+    _keep(run, reports, key)
+    return reports
+
+
+def _mixed(home: Path, watch: Watch) -> Report:
+    """A mix's human part against what was held back of the same corpora."""
+    held, human = read(DocumentSet(home / "guard")), read(DocumentSet(home, kind="human"))
+    found = judge(held, human, on=("text",), alpha=ALPHA, seed=0, watch=watch)
+    return replace(found, set=f"human part of {home.name}", anchor="held-out part")
+
+
+def gravest(reports: Sequence[Report]) -> Verdict:
+    return min((one.verdict for one in reports), key=GRAVITY.index)
+
+
+def _keep(run: Path, reports: Sequence[Report], key: str) -> None:
+    (run / "guard").mkdir(exist_ok=True)
+    told = {
+        "verdict": gravest(reports),
+        "key": key,
+        "comparisons": [one.json() for one in reports],
+    }
+    files.write_json(run / "guard" / "report.json", files.seal(told))
 
 
 def judge(

@@ -21,6 +21,7 @@ from stillroom import dataset, files, store, worlds
 from stillroom.errors import UserError
 from stillroom.record import Record, from_rows
 from stillroom.stages.adopt import rows as json_rows
+from stillroom.stages.corpus import PACKAGED
 from stillroom.world import World
 
 ROWS = 4096  # that are read together
@@ -42,26 +43,28 @@ class Document(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
+class DocumentSet:
     """Where a set is, and how its rows are to be read.
 
     text  the column that holds the text, where it isn't found by its name
     unit  a column or tag whose values say what was sampled: the source of several documents
+    kind  of records: only those of this origin (human, synthetic); empty for all
     """
 
     path: Path
     text: str = ""
     unit: str = ""
+    kind: str = ""
     trust_code: bool = False
     shown: dict[str, World | None] = field(default_factory=dict, repr=False, compare=False)
 
     def batches(self) -> Iterator[list[Document]]:
         """All documents in order, some thousand at a time. UserError for what can't be read."""
-        empty = True
+        documents = 0
         for batch in self._batches():
-            empty = empty and not batch
+            documents += len(batch)
             yield batch
-        if empty:
+        if not documents:
             raise UserError("there is no document in it", self.path, "is it the right file?")
 
     def _batches(self) -> Iterator[list[Document]]:
@@ -99,7 +102,10 @@ class Source:
         for file, rows in parts:
             table = files.read_parquet(file)
             for batch in (table if rows is None else table.slice(0, rows)).to_batches(ROWS):
-                yield [self._record(one, world) for one in from_rows(batch.to_pylist())]
+                found = from_rows(batch.to_pylist())
+                yield [
+                    self._record(one, world) for one in found if self.kind in ("", one.origin.kind)
+                ]
 
     def _record(self, record: Record, world: World | None) -> Document:
         data, features = record.data, dict[str, float]()
@@ -160,8 +166,11 @@ def _chat(messages: Any) -> str:
 
 
 def _files(path: Path) -> list[Path]:
+    if not path.exists() and (PACKAGED / f"{path}.parquet").is_file():
+        return [PACKAGED / f"{path}.parquet"]
     if path.is_file() and path.suffix in NAMES:
         return [path]
+    path = path / "data" if (path / "data").is_dir() else path  # of a mix: not what it holds back
     found = sorted(one for one in path.rglob("*") if one.suffix in NAMES) if path.is_dir() else []
     if not found:
         kinds = ", ".join(NAMES)

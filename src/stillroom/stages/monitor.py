@@ -19,7 +19,7 @@ from stillroom.collapse.tests import ALPHA
 from stillroom.collapse.watching import Floats, Watcher, watcher
 from stillroom.errors import UserError
 from stillroom.stages.guard import incidences
-from stillroom.stages.items import Source
+from stillroom.stages.items import DocumentSet
 from stillroom.stages.sample import Sample, comparable, read
 from stillroom.world import stream
 
@@ -65,8 +65,8 @@ def monitor(
     alpha at most. UserError where the stream's beginning, the anchor or the settings are others
     than before.
     """
-    a = read(Source(Path(against), text, "", trust_code))
-    b = read(Source(Path(set_), text, "", trust_code))
+    a = read(DocumentSet(Path(against), text, trust_code=trust_code))
+    b = read(DocumentSet(Path(set_), text, trust_code=trust_code))
     channels = comparable(a, b, on)
     home = Path(state)
     about = {"anchor": _digest(a.marks), "alpha": alpha, "seed": seed, "channels": channels}

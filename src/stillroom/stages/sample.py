@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from stillroom import files
 from stillroom.collapse.incidence import Incidence, Items, Numbers, case_tags, of_texts
 from stillroom.errors import UserError
-from stillroom.stages.items import Document, Source
+from stillroom.stages import mixing
+from stillroom.stages.items import Document, DocumentSet
 
 CHANNELS = ("text", "tags", "features")
 COPIES = 0.005
@@ -26,7 +26,7 @@ BATCH = 4096
 class Sample:
     """A set that was read. `unit` is the number of each document's unit; -1 leaves it out."""
 
-    source: Source
+    source: DocumentSet
     words: Incidence
     marks: Numbers
     unit: Numbers
@@ -67,7 +67,7 @@ class _Reading:
     texts: int = 0
     same: dict[tuple[tuple[str, str], ...], dict[str, str]] = field(default_factory=dict)
 
-    def batches(self, source: Source) -> Iterator[Items]:
+    def batches(self, source: DocumentSet) -> Iterator[Items]:
         for batch in source.batches():
             first = len(self.marks)
             for document in batch:
@@ -91,7 +91,7 @@ class _Reading:
         self.features.append(one.features)
 
 
-def read(source: Source) -> Sample:
+def read(source: DocumentSet) -> Sample:
     """Read a set once. UserError for what can't be read, or holds nothing."""
     noted = _Reading()
     words = of_texts(noted.batches(source))
@@ -166,10 +166,8 @@ def _one_language(anchor: Sample, made: Sample) -> None:
 
 def _not_trained_on(anchor: Sample, made: Sample) -> None:
     """An anchor that was used to make the set can't guard it: the mix's manifests say what was."""
-    used: set[str] = set()
-    for path in sorted((made.source.path / "mix").rglob("manifest.json")):
-        told: dict[str, Any] = files.read_json(path) or {}
-        used.update(told.get("used", ()))
+    run = made.source.path
+    used = {one for home in mixing.mixes(run) for one in mixing.ids(home, "anchor", "fresh")}
     both = used.intersection(anchor.ids)
     if both:
         raise UserError(

@@ -1,8 +1,9 @@
 """What of all that is offered goes into a mix: numbers in, numbers out; nothing is read but texts.
 
-The order of the rules: how deep a record is; what the guard holds; exact and near-duplicates,
-where the copy held for the guard stays first, then the anchor's, the *fresh* pool's and, of the
-synthetic ones, the shallowest; then the shares.
+The order of the rules: how deep a record is; exact and near-duplicates, where the anchor's copy
+stays first, then the *fresh* pool's and, of the synthetic ones, the shallowest; what the guard
+holds; then the shares. What is held is drawn from what is left after the removal of copies: so no
+copy of a held record is in the mix, and what is held and what is mixed are samples of one thing.
 """
 
 from collections.abc import Iterable
@@ -17,12 +18,14 @@ import numpy.typing as npt
 
 from stillroom.collapse.settings import Mix
 from stillroom.minhash import first_copies
+from stillroom.shingling import mix
 from stillroom.stages.candidates import ANCHOR, FRESH, Candidates
 from stillroom.stages.lineage import UNKNOWN
 
 Flags = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
+HELD = "a record held for the guard"  # of which a dropped record is a copy
 ROLES = ("dropped", "anchor", "fresh", "synthetic", "guard", "unused")
 USED = "fresh: used by an earlier mix"
 SURPLUS = "over the share"
@@ -82,9 +85,9 @@ def select(told: Candidates, how: Mix, seed: int, used: Used) -> Selection:
 
 
 def held_out(ids: npt.NDArray[np.uint8], share: float) -> Flags:
-    """Which records the guard holds: by the last 8 bytes of the id, so in every mix the same."""
+    """Which records the guard holds: by a hash of the id, so in every mix the same."""
     last: npt.NDArray[np.uint64] = ids[:, 8:].copy().view(np.uint64).ravel()
-    return last < np.uint64(min(floor(share * 2.0**64), 2**64 - 1))
+    return mix(last) < np.uint64(min(floor(share * 2.0**64), 2**64 - 1))
 
 
 def _too_deep(told: Candidates, how: Mix, picked: Selection) -> None:
@@ -102,7 +105,7 @@ def _copies(
     told: Candidates, threshold: float, held: Flags, spent: Flags, picked: Selection
 ) -> None:
     """Drop exact and near copies, the human, earliest, shallowest kept."""
-    rank = ranks(told, held, spent)
+    rank = ranks(told, spent)
     here = np.flatnonzero(picked.reason == 0)
     halves = told.digests[here].copy().view(np.uint64)
     order = np.lexsort((rank[here], halves[:, 0], halves[:, 1]))
@@ -120,12 +123,10 @@ def _copies(
     picked.copies = {"exact": len(exact), "near": len(copies)}
 
 
-def ranks(told: Candidates, held: Flags, spent: Flags) -> Ints:
-    """Whose copy stays, lowest first: held by the guard, anchor, fresh (used ones before), made;
-    within these the earliest, the shallowest, the best, the first."""
-    kind = np.select(
-        [held, told.pool == ANCHOR, spent, told.pool == FRESH], [0, 1, 2, 3], default=4
-    )
+def ranks(told: Candidates, spent: Flags) -> Ints:
+    """Whose copy stays, lowest first: anchor, fresh (used ones before), made; within these the
+    earliest, the shallowest, the best, the first."""
+    kind = np.select([told.pool == ANCHOR, spent, told.pool == FRESH], [0, 1, 2], default=3)
     depth = np.where(told.depth == UNKNOWN, np.iinfo(np.int16).max, told.depth)
     latest = np.where(told.latest == 0, np.iinfo(np.int32).max, told.latest)
     order = np.lexsort((np.arange(len(told)), -told.score, depth, latest, kind))
@@ -137,7 +138,7 @@ def ranks(told: Candidates, held: Flags, spent: Flags) -> Ints:
 def _drop(
     told: Candidates, picked: Selection, copies: Ints, of: Ints, how: str, held: Flags
 ) -> None:
-    for mask, what in ((held[of], "a record held for the guard"), (~held[of], "a kept record")):
+    for mask, what in ((held[of], HELD), (~held[of], "a kept record")):
         if mask.any():
             picked.reason[copies[mask]] = told.number(f"{how} {what}")
     picked.of[copies] = of
