@@ -23,13 +23,15 @@ def generate(
     end: int,
     most: int,
     temperature: float = 0.0,
+    top_p: float = 1.0,
     seed: int = 0,
     batch: int = BATCH,
 ) -> list[Said]:
     """One answer to each prompt (token ids), in their order, of at most `most` tokens.
 
     Prompts of equal length are answered together, so no row is padded and no mask is needed.
-    Temperature 0 is greedy; sampling is decided by `seed`.
+    Temperature 0 is greedy; sampling is decided by `seed`, from the likeliest tokens alone that
+    together have a probability of `top_p` (Holtzman et al., ICLR 2020).
     """
     import torch
 
@@ -40,7 +42,7 @@ def generate(
     with torch.inference_mode():
         for rows in _alike(prompts, batch):
             shown = torch.tensor([list(prompts[row]) for row in rows], device=model.device)
-            said = _continue(model, shown, end, most, temperature, chance)
+            said = _continue(model, shown, end, most, temperature, top_p, chance)
             for row, answer in zip(rows, said, strict=True):
                 answers[row] = answer
     model.train(was_training)
@@ -58,7 +60,7 @@ def _alike(prompts: Sequence[Sequence[int]], batch: int) -> Iterator[list[int]]:
 
 
 def _continue(
-    model: Any, shown: Any, end: int, most: int, temperature: float, chance: Any
+    model: Any, shown: Any, end: int, most: int, temperature: float, top_p: float, chance: Any
 ) -> list[Said]:
     """Rows that have ended are taken out of the batch once they are a quarter of it."""
     import torch
@@ -73,7 +75,7 @@ def _continue(
         out = model(given, cache=cache, use_cache=True, logits_to_keep=1)
         logits, cache = out.logits[:, -1].float(), out.cache
         if temperature > 0:
-            odds = (logits / temperature).softmax(-1)
+            odds = _likeliest((logits / temperature).softmax(-1), top_p)
             chosen = torch.multinomial(odds, 1, generator=chance)[:, 0]
         else:
             chosen = logits.argmax(-1)
@@ -94,3 +96,14 @@ def _continue(
         ended = end in row
         said.append(Said(row[: row.index(end)] if ended else row, gain, ended))
     return said
+
+
+def _likeliest(odds: Any, top_p: float) -> Any:
+    """The odds with all others put to 0: multinomial wants no sum of 1."""
+    import torch
+
+    if top_p >= 1:
+        return odds
+    ranked, order = odds.sort(-1, descending=True, stable=True)
+    ranked[ranked.cumsum(-1) - ranked >= top_p] = 0
+    return torch.zeros_like(odds).scatter_(-1, order, ranked)

@@ -24,6 +24,7 @@ OURS = {
     "lessons": ("stillroom.worlds.lessons", "Lessons", ""),
     "written": ("stillroom.worlds.lessons.written", "Written", ""),
     "drills": ("stillroom.worlds.lessons.drills", "Drills", ""),
+    "collapse": ("stillroom.collapse.lab", "Collapse", "distill"),
 }
 TAUGHT = {"lessons": "written"}  # with a teacher, which world stands in for one of ours
 
@@ -41,7 +42,7 @@ class Spec:
 
     @property
     def ours(self) -> bool:
-        return not self.file and self.module.startswith("stillroom.worlds.")
+        return not self.file and self.module.startswith("stillroom.")
 
     @property
     def here(self) -> bool:
