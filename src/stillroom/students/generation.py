@@ -104,6 +104,6 @@ def _likeliest(odds: Any, top_p: float) -> Any:
 
     if top_p >= 1:
         return odds
-    ranked, order = odds.sort(-1, descending=True, stable=True)
+    ranked, order = odds.sort(dim=-1, descending=True, stable=True)
     ranked[ranked.cumsum(-1) - ranked >= top_p] = 0
     return torch.zeros_like(odds).scatter_(-1, order, ranked)

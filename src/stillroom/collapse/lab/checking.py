@@ -29,7 +29,7 @@ def check(world: "Collapse", task: Task, data: Data) -> Verdict:
     for name, question in _QUESTIONS.items():
         try:
             fault = question(world, data)
-        except (ValueError, TypeError) as wrong:
+        except (ValueError, TypeError, LookupError) as wrong:
             fault = str(wrong)
         checks.append(Check(name, not fault, fault))
     return Verdict(tuple(checks), float(all(one.ok for one in checks)))

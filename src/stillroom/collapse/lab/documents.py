@@ -21,7 +21,8 @@ from stillroom.world import stream
 
 Array = NDArray[Any]
 
-SHORTEST, LONGEST = 8, 200  # words of a document; longer ones are cut
+SHORTEST, LONGEST = 8, 200  # words of a human document; longer ones are cut
+MOST = 10 * LONGEST  # of a sampled one: cut sooner, corpora would shrink from turn to turn
 HELD_OUT = 300  # documents of a seed that measure perplexity, and nothing else
 _WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -49,7 +50,7 @@ class Documents:
 
     def human(self, seed: int, first: int, stop: int) -> list[str]:
         """Human documents of a seed's stream, which ends where the corpus does."""
-        order = self._order(seed)[HELD_OUT:]
+        order = _order(self, seed)[HELD_OUT:]
         if stop > len(order):
             raise UserError(
                 f"{stop} human documents are needed, {len(order)} are there",
@@ -59,12 +60,7 @@ class Documents:
         return [self.texts[i] for i in order[first:stop]]
 
     def held_out(self, seed: int) -> list[str]:
-        return [self.texts[i] for i in self._order(seed)[:HELD_OUT]]
-
-    def _order(self, seed: int) -> list[int]:
-        rng = stream(f"collapse text {seed}")
-        order: list[int] = rng.permutation(len(self.texts)).tolist()
-        return order
+        return [self.texts[i] for i in _order(self, seed)[:HELD_OUT]]
 
     def types(self, seed: int, n: int) -> dict[str, int]:
         """The words of the anchor, each with its count there."""
@@ -84,13 +80,8 @@ class Documents:
 
         Each held-out document is two units: its other words with its end, and its rare words.
         """
-        types = self.types(seed, n)
-        tokens = []
-        for item in self.held_out(seed):
-            words = item.split(" ")
-            rare = sum(0 < types.get(word, 0) < rare_below for word in words)
-            tokens += [len(words) + 1 - rare, rare]
-        return np.ones(len(tokens)), np.array(tokens), np.arange(len(tokens)) % 2 == 1
+        tokens = _tokens(self, seed, n, rare_below)
+        return np.ones(len(tokens)), tokens, np.arange(len(tokens)) % 2 == 1
 
     def pack(self, items: Sequence[str]) -> list[str]:
         return sorted(items)
@@ -103,7 +94,7 @@ class Documents:
                 raise ValueError(f"{text!r:.40} stands behind {before!r:.40}")
             words = text.split(" ") if text else []
             strange = next((word for word in words if word not in known), None)
-            if strange is not None or len(words) > LONGEST:
+            if strange is not None or len(words) > MOST:
                 raise ValueError(f"no document of this corpus's words: {strange or text!r:.40}")
         return list(texts)
 
@@ -122,6 +113,24 @@ def _documents(corpus: str) -> tuple[list[str], dict[str, int]]:
     texts = list(dict.fromkeys(" ".join(words) for words in cut if len(words) >= SHORTEST))
     words = sorted({word for text in texts for word in text.split(" ")})
     return texts, {word: number for number, word in enumerate(words)}
+
+
+@lru_cache(maxsize=16)
+def _order(data: Documents, seed: int) -> list[int]:
+    """The documents of a seed, those held out first."""
+    rng = stream(f"collapse text {seed}")
+    order: list[int] = rng.permutation(len(data.texts)).tolist()
+    return order
+
+
+@lru_cache(maxsize=16)
+def _tokens(data: Documents, seed: int, n: int, rare_below: float) -> Array:
+    types, tokens = data.types(seed, n), []
+    for item in data.held_out(seed):
+        words = item.split(" ")
+        rare = sum(0 < types.get(word, 0) < rare_below for word in words)
+        tokens += [len(words) + 1 - rare, rare]
+    return np.array(tokens)
 
 
 @lru_cache(maxsize=16)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stillroom.collapse.lab.world import Collapse
 
 VERDICT = 3  # the generation at which arms are compared, fixed before any run
+FEW = 3
 SURE = 0.05  # a prediction within this of 0 or 1 is no test of a law
 
 Table = dict[tuple[str, int, int], Data]  # by arm, seed and generation
@@ -109,7 +110,7 @@ def audit(world: "Collapse", records: Sequence[Record]) -> list[Finding]:
             out += _falls(found, arm, at)
         else:
             out += _words(found, arm, at)
-    return [*out, *_predicted(world, found)]
+    return [*out, *_copied(found), *_predicted(world, found)]
 
 
 def _falls(found: Table, arm: str, at: int) -> list[Finding]:
@@ -139,6 +140,22 @@ def _words(found: Table, arm: str, at: int) -> list[Finding]:
         name = f"{arm}: perplexity by generation {at}, {of}"
         out.append(Finding(name, round(grown.mean, 3), "times", None, _interval(grown)))
     return out
+
+
+def _copied(found: Table) -> list[Finding]:
+    """Whether types learnt from FEW times or less are sampled as often: what the law assumes."""
+    learnt = sampled = 0.0
+    for data in found.values():
+        counts, after = np.array(data["learnt"]), np.array(data["sampled"])
+        if data["law"] == "survival" and after.sum():
+            few = (counts > 0) & (counts <= FEW)
+            learnt += float(counts[few].sum())
+            sampled += float(after[few].sum()) * float(counts.sum() / after.sum())
+    if not learnt:
+        return []
+    name = f"sampled of types learnt from {FEW} times or less"
+    detail = "1.0 is a student that copies shares, as the law assumes"
+    return [Finding(name, round(sampled / learnt, 3), "times", None, detail)]
 
 
 def _interval(one: Over) -> str:

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stillroom.collapse.lab.rules import LENGTH, OTHERS, SYMBOLS, Rules
-from stillroom.collapse.lab.students import Array, Decoding
+from stillroom.collapse.lab.students import Array
+from stillroom.collapse.simulate import Decoding
 from stillroom.students.batches import Examples, collate
 from stillroom.students.chat import Example
 from stillroom.students.forward import learnt_logits

@@ -8,7 +8,7 @@ told to be so: "does not apply".
 
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from stillroom.collapse.lab import policies
 from stillroom.collapse.lab.documents import Documents
 from stillroom.collapse.lab.policies import ARMS, Policy
 from stillroom.collapse.lab.rules import Rules
-from stillroom.collapse.lab.students import Decoding, decoded
 from stillroom.collapse.predict import survival
+from stillroom.collapse.simulate import simulate
 from stillroom.world import stream
 
 if TYPE_CHECKING:
@@ -91,34 +91,28 @@ def _known(world: "Collapse", data: Documents, policy: Policy, seed: int) -> Arr
 
 def _simulate(world: "Collapse", data: Rules, policy: Policy, arm: str) -> Array:
     """The share of RUNS in which draws of types, made like this arm's, still hold each type."""
-    rng = stream(f"collapse simulation {arm}")
-    n, share = world.size, world.share
-    how = Decoding(
-        world.temperature if policy.cool else 1.0, world.top_p if policy.nucleus else 1.0
-    )
     shy = data.shares.cumsum() > 1 - world.shunned
-    weights = np.where(shy, world.rare_pass, 1.0) if policy.biased else np.ones(len(shy))
-    wanted, more = policies.samples(policy, n, share), policies.fraction(n, share)
-
-    def human(count: int) -> Array:
-        return rng.multinomial(count, data.shares, size=RUNS)
-
-    again = human(more)
-    first = again + human(n - more)
-    corpus, all_synthetic, present = first, np.zeros_like(first), [(first > 0).mean(0)]
-    for _ in range(1, world.generations):
-        p = decoded(corpus / corpus.sum(1, keepdims=True), how) * weights
-        synthetic = rng.multinomial(wanted, p / p.sum(1, keepdims=True))
-        all_synthetic = all_synthetic + synthetic if policy.accumulate else synthetic
-        corpus = all_synthetic
-        if policy.anchor:
-            corpus = corpus + first
-        if policy.same:
-            corpus = corpus + again
-        if policy.fresh:
-            corpus = corpus + human(more)
-        present.append((corpus > 0).mean(0))
-    return np.array(present)
+    kind: Literal["accumulate", "anchor", "same", "fresh", "replace"] = "replace"
+    if policy.accumulate:
+        kind = "accumulate"
+    elif policy.anchor:
+        kind = "anchor"
+    elif policy.same or policy.fresh:
+        kind = "same" if policy.same else "fresh"
+    loop = simulate(
+        data.shares,
+        world.size,
+        world.generations - 1,
+        kind,
+        share=world.share if policy.fresh or policy.same else 0.0,
+        temperature=world.temperature if policy.cool else 1.0,
+        top_p=world.top_p if policy.nucleus else 1.0,
+        passes=np.where(shy, world.rare_pass, 1.0) if policy.biased else None,
+        runs=RUNS,
+        rng=stream(f"collapse simulation {arm}"),
+    )
+    found: Array = loop.present.mean(0)
+    return found
 
 
 def accuracy(world: "Collapse", arm: str, seed: int) -> Array | None:

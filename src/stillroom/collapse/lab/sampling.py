@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from stillroom.collapse.lab.policies import Policy
 from stillroom.collapse.lab.rules import Rules
-from stillroom.collapse.lab.students import Decoding, Learnt
+from stillroom.collapse.lab.students import Learnt
+from stillroom.collapse.simulate import Decoding
 
 if TYPE_CHECKING:
     from stillroom.collapse.lab.world import Collapse

@@ -1,21 +1,14 @@
 """What a student of the laboratory can do, whatever it is made of, and how it is sampled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stillroom.collapse.simulate import Decoding
+
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How samples are drawn: the logits' temperature, then the likeliest of a mass top_p alone."""
-
-    temperature: float = 1.0
-    top_p: float = 1.0
 
 
 class Learnt(Protocol):

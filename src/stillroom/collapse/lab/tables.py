@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from stillroom.collapse.lab.rules import PAIRS, SYMBOLS, Rules
-from stillroom.collapse.lab.students import Array, Decoding, decoded, draw
+from stillroom.collapse.lab.students import Array, decoded, draw
+from stillroom.collapse.simulate import Decoding
 from stillroom.world import stream
 
 SLIP = 0.02  # the chance of a wrong symbol that a rule table reckons with

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stillroom.collapse.lab.documents import LONGEST, Documents
-from stillroom.collapse.lab.students import Array, Decoding
+from stillroom.collapse.lab.documents import MOST, Documents
+from stillroom.collapse.lab.students import Array
+from stillroom.collapse.simulate import Decoding
 
 MORE = (2 / 3, 0.4)  # two words' weight beside one, three's beside both (Jelinek, Mercer 1980)
 FLOOR = 0.01  # of the probability, spread over all words: for perplexity alone, never sampled
@@ -46,7 +47,7 @@ class Trigrams:
         first, second = np.full(count, begin, np.int64), np.full(count, begin, np.int64)
         said: list[list[str]] = [[] for _ in range(count)]
         rows = np.arange(count)
-        for _ in range(LONGEST):
+        for _ in range(MOST):
             chosen = self._next(first, second, rng)
             going = chosen != self._end
             for row, word in zip(rows[going].tolist(), chosen[going].tolist(), strict=True):
