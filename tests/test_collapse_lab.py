@@ -116,32 +116,39 @@ def test_arms_get_what_they_are_named_for() -> None:
 def test_predictions_are_the_laws_and_a_simulation_where_there_is_none() -> None:
     world = Collapse(**(SMALL | {"arms": tuple(ARMS), "generations": 5}))
     expected = world.source.expected(1, world.size)
+
+    def presence(arm: str) -> list[Any]:
+        return [predictions.predict(world, arm, 1, g).presence for g in range(5)]
+
     for arm, law in (("replace", "survival"), ("exact", "survival"), ("top-p", "simulation")):
-        assert predictions.predict(world, arm, 1).law == law
-    replaced = predictions.predict(world, "replace", 1).presence
+        assert predictions.predict(world, arm, 1, 0).law == law
+    replaced = presence("replace")
     s, due = 1.0, []
     for _ in range(5):
         due.append(1 - np.exp(-expected * s))
         s = 1 - np.exp(-s)
     np.testing.assert_allclose(replaced, due, rtol=1e-12)
     # Two ways to the same: the law of a fresh share, and a loop with one.
-    fresh = predictions.predict(world, "fresh", 1).presence
-    looped = predictions._simulate(world, BOOKS["rules"], ARMS["fresh"], "fresh")
-    assert np.abs(fresh - looped).mean(1).max() < 0.01
+    fresh = presence("fresh")
+    looped = predictions._simulate(world, "fresh", 5)
+    assert np.abs(np.array(fresh) - looped).mean(1).max() < 0.02
     np.testing.assert_allclose(fresh, survival(expected[None], np.arange(5)[:, None], 0.2))
     cells = Collapse(**(SMALL | {"student": "cells", "arms": ("exact",)}))
-    assert predictions.predict(cells, "exact", 1).law == "does not apply"
+    assert predictions.predict(cells, "exact", 1, 0).law == "does not apply"
+    assert predictions.tell(cells, "exact", 1, 2).presence == [None] * 6
 
 
 def test_words_are_predicted_from_their_counts() -> None:
     world = Collapse(**(SMALL | TEXT | {"arms": ("replace", "anchor", "fresh"), "generations": 4}))
     counts = world.source.expected(1, world.size)
-    for t, one in enumerate(predictions.predict(world, "replace", 1).presence):
+    for t in range(4):
+        one = predictions.predict(world, "replace", 1, t).presence
         np.testing.assert_allclose(one, survival_of_seen(counts, counts, t))
-    assert (predictions.predict(world, "anchor", 1).presence == 1).all()
-    fresh = predictions.predict(world, "fresh", 1).presence
+        assert (predictions.predict(world, "anchor", 1, t).presence == 1).all()
+    fresh = predictions.predict(world, "fresh", 1, 1).presence
     arrived = world.source.counts(1, 60, world.source.human(1, 60, 72))
-    assert (fresh[1][arrived > 0] == 1).all()
+    assert (fresh[arrived > 0] == 1).all()
+    np.testing.assert_allclose(fresh[arrived == 0], 1 - np.exp(-0.8 * counts[arrived == 0]))
 
 
 def test_records_hold_the_predictions_that_were_made_at_the_start(tmp_path: Path) -> None:
@@ -151,8 +158,28 @@ def test_records_hold_the_predictions_that_were_made_at_the_start(tmp_path: Path
     assert told["edges"] == [0, 3, 4, 5, 10, 25]
     for record in result.dataset:
         data = record.data
-        mine = told["arms"][data["arm"]][str(data["seed"])]
-        assert [one["predicted"] for one in data["cells"]] == mine["presence"][data["generation"]]
+        one = told["arms"][data["arm"]][str(data["seed"])][data["generation"]]
+        assert [cell["predicted"] for cell in data["cells"]] == one["presence"]
+        assert data["foretold"] == one["accuracy"]
+
+
+def test_a_run_grows_by_generations(tmp_path: Path) -> None:
+    run(tmp_path, arms=("fresh", "cool"), generations=2)
+    run(tmp_path, arms=("fresh", "cool"), generations=9)
+    whole = run(tmp_path / "other", arms=("fresh", "cool"), generations=9)
+    assert stillroom.verify(tmp_path, root=whole.root).ok
+    assert len(curves(tmp_path)["arms"]["cool"]["points"]) == 9
+
+
+def test_predictions_that_were_changed_later_are_found(tmp_path: Path) -> None:
+    world = Collapse(**(SMALL | {"arms": ("replace",)}))
+    result = stillroom.run(world, out=tmp_path, workers=0, settings=QUICK)
+    assert findings(result)["predictions that are not those written first"]["ok"]
+    (file,) = (tmp_path / "make").glob("g002/state/lab/predictions.json")
+    file.write_text(file.read_text().replace("0.9", "0.8", 1))
+    records = [[r for r in result.dataset if r.generation == g] for g in range(3)]
+    told = {one.name: one for one in world.audit(records, Context("audit", file.parent))}
+    assert not told["predictions that are not those written first"].ok
 
 
 def test_rare_abilities_go_first_and_fresh_data_with_the_anchor_keeps_them(tmp_path: Path) -> None:

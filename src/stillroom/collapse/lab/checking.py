@@ -130,26 +130,16 @@ def _perplexity(world: "Collapse", data: Data) -> str:
 def _cells(world: "Collapse", data: Data) -> str:
     """Whether presence is that of the counts, and the predictions those of the law."""
     arm, seed, generation = data["arm"], data["seed"], data["generation"]
-    found = predictions.predict(world, arm, seed)
-    if data["law"] != found.law:
-        return f"law {data['law']!r:.40}, not {found.law!r}"
-    presence = [
-        predictions.mean(found.presence[generation][mine])
-        for _, mine in predictions.bins(world, seed)
-    ]
-    due = measuring.cells(world, seed, data["learnt"], presence)
+    told = predictions.tell(world, arm, seed, generation)
+    if data["law"] != told.law:
+        return f"law {data['law']!r:.40}, not {told.law!r}"
+    due = measuring.cells(world, seed, data["learnt"], told.presence)
     if len(due) != len(data["cells"]):
         return f"{len(data['cells'])} bins, not {len(due)}"
     for one, other in zip(data["cells"], due, strict=True):
         if _alike(one, other):
             return f"bin {other['bin']}: {_alike(one, other)}"
-    able = predictions.accuracy(world, arm, seed)
-    rare, shares = predictions.rarity(world, seed)
-    abilities: dict[str, float | None] = {"rare": None, "mean": None}
-    if able is not None:
-        one = able[generation]
-        abilities = {"rare": predictions.mean(one[rare]), "mean": round(float(one @ shares), 6)}
-    return _alike(data["foretold"], abilities)
+    return _alike(data["foretold"], told.accuracy)
 
 
 def _alike(given: dict[str, Any], due: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from math import sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -100,11 +100,12 @@ def pooled(found: Table) -> list[Cell]:
     return cells
 
 
-def audit(world: "Collapse", records: Sequence[Record]) -> list[Finding]:
+def audit(world: "Collapse", records: Sequence[Record], written: dict[str, Any]) -> list[Finding]:
+    """What the records have shown, beside the predictions that were written at the start."""
     found = table(records)
     arms, _, generations = names(found)
     at = min(VERDICT, max(generations))
-    out = [_reused(found), _corpora(world, found)]
+    out = [_reused(found), _corpora(world, found), _unlike(found, written)]
     for arm in arms:
         if world.source.accurate:
             out += _falls(found, arm, at)
@@ -193,6 +194,20 @@ def _corpora(world: "Collapse", found: Table) -> Finding:
     return Finding(
         "corpora that are not what their arm says", len(wrong), "", not wrong, "; ".join(wrong[:3])
     )
+
+
+def _unlike(found: Table, written: dict[str, Any]) -> Finding:
+    """Records that tell of other predictions than those written before anything was trained."""
+    seen = unlike = 0
+    for (arm, seed, generation), data in found.items():
+        told = written["arms"][arm][str(seed)][generation : generation + 1]
+        for one in told:  # a run that has grown has generations that nothing was written of
+            seen += 1
+            given = [cell["predicted"] for cell in data["cells"]]
+            same = (given, data["foretold"]) == (one["presence"], one["accuracy"])
+            unlike += not same
+    detail = f"of {seen} records"
+    return Finding("predictions that are not those written first", unlike, "", not unlike, detail)
 
 
 def _predicted(world: "Collapse", found: Table) -> list[Finding]:

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillroom.collapse.lab import policies
-from stillroom.collapse.lab.documents import Documents
-from stillroom.collapse.lab.policies import ARMS, Policy
+from stillroom.collapse.lab.policies import ARMS
 from stillroom.collapse.lab.rules import Rules
 from stillroom.collapse.predict import survival
 from stillroom.collapse.simulate import simulate
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-RUNS = 400  # of a simulation
+RUNS = 200  # of a simulation
+AHEAD = 8  # generations that are worked out together
 ABLE = 0.97  # the accuracy on a type that is in the corpus
 GUESS = 0.9  # the accuracy on one that is not, times the number of rules
 
@@ -34,63 +34,67 @@ NONE = "does not apply"
 
 
 class Prediction(NamedTuple):
-    """The law that was used, and the probability [G, T] that a type is in a corpus."""
+    """The law that was used, and the probability of each type to be in a corpus [T]."""
 
     law: str
     presence: Array
 
 
-def predict(world: "Collapse", arm: str, seed: int) -> Prediction:
-    """Presence of every type in the corpora of generations 0 to G - 1 of an arm."""
-    return _predict(world, arm, seed if world.data == "text" else 0)
+def predict(world: "Collapse", arm: str, seed: int, generation: int) -> Prediction:
+    """Presence of every type in what an arm's students of this generation learn from.
+
+    It does not depend on how many generations a run has: a run may grow.
+    """
+    law = law_of(world, arm)
+    if law == NONE:
+        return Prediction(law, np.full(len(world.source.expected(seed, world.size)), np.nan))
+    if world.data == "text":
+        return Prediction(law, _known(world, arm, seed, generation))
+    if law == "simulation":
+        until = AHEAD * (generation // AHEAD + 1)
+        return Prediction(law, _simulate(world, arm, until)[generation])
+    turns, share = generation if ARMS[arm].synthetic else 0, 0.0
+    if ARMS[arm].fresh:
+        share = policies.fraction(world.size, world.share) / world.size
+    return Prediction(law, survival(world.source.expected(seed, world.size), turns, share))
+
+
+def law_of(world: "Collapse", arm: str) -> str:
+    """By what an arm is predicted."""
+    policy = ARMS[arm]
+    if world.data == "text":
+        return "survival of counts"
+    if policy.exact and world.student == "cells":
+        # It is wrong on rare slices most of all, and what is refused is replaced by common items.
+        return NONE
+    lawful = ("replace", "fresh", "exact", "exact-again", "human")
+    return "survival" if policy in [ARMS[one] for one in lawful] else "simulation"
 
 
 @lru_cache(maxsize=256)
-def _predict(world: "Collapse", arm: str, seed: int) -> Prediction:
-    policy, data, n = ARMS[arm], world.source, world.size
-    expected = data.expected(seed, n)
-    if isinstance(data, Documents):
-        return Prediction("survival of counts", _known(world, data, policy, seed))
-    turns = np.arange(world.generations)[:, None]
-    if policy.exact and world.student == "cells":
-        # It is wrong on rare slices most of all, and what is refused is replaced by common items.
-        return Prediction(NONE, np.full((world.generations, len(expected)), np.nan))
-    if not policy.synthetic:
-        return Prediction("survival", survival(expected[None], 0 * turns))
-    if policy in (ARMS["replace"], ARMS["exact"], ARMS["exact-again"]):
-        return Prediction("survival", survival(expected[None], turns))
-    if policy == ARMS["fresh"]:
-        share = policies.fraction(n, world.share) / n
-        return Prediction("survival", survival(expected[None], turns, share))
-    return Prediction("simulation", _simulate(world, data, policy, arm))
-
-
-def _known(world: "Collapse", data: Documents, policy: Policy, seed: int) -> Array:
-    """The branching process from the counts of the human documents of every generation.
+def _known(world: "Collapse", arm: str, seed: int, generation: int) -> Array:
+    """The branching process from the counts of the human documents of every generation so far.
 
     A type that came in c times t generations ago has died out with q_t^c, q_0 = 0 and
     q_{t+1} = exp(keep (q_t - 1)), where `keep` is the synthetic share of a corpus.
     """
-    n, share = world.size, world.share
+    data, policy, n, share = world.source, ARMS[arm], world.size, world.share
     keep = policies.samples(policy, n, share) / n
-    absent: list[Array] = []
-    extinct = [0.0]
-    for _ in range(world.generations):
-        extinct.append(float(np.exp(keep * (extinct[-1] - 1))) if keep else 1.0)
-    coming: list[Array] = []
-    for generation in range(world.generations):
-        human = policies.human_of(policy, generation, n, share)
+    extinct = 0.0
+    gone = np.ones(len(data.expected(seed, n)))
+    for age in range(generation + 1):
+        human = policies.human_of(policy, generation - age, n, share)
         items = [item for first, stop in human for item in data.human(seed, first, stop)]
-        coming.append(data.counts(seed, n, items))
-        gone = np.ones(len(coming[0]))
-        for age, counts in enumerate(reversed(coming)):
-            gone *= np.power(extinct[age], counts) if extinct[age] < 1 else 1.0
-        absent.append(gone)
-    return 1 - np.array(absent)
+        gone = gone * np.power(extinct, data.counts(seed, n, items))
+        extinct = float(np.exp(keep * (extinct - 1)))
+    return 1 - gone
 
 
-def _simulate(world: "Collapse", data: Rules, policy: Policy, arm: str) -> Array:
-    """The share of RUNS in which draws of types, made like this arm's, still hold each type."""
+@lru_cache(maxsize=64)
+def _simulate(world: "Collapse", arm: str, generations: int) -> Array:
+    """The share of RUNS in which draws of types, made like this arm's, hold each type [G, T]."""
+    data, policy = world.source, ARMS[arm]
+    assert isinstance(data, Rules)
     shy = data.shares.cumsum() > 1 - world.shunned
     kind: Literal["accumulate", "anchor", "same", "fresh", "replace"] = "replace"
     if policy.accumulate:
@@ -102,7 +106,7 @@ def _simulate(world: "Collapse", data: Rules, policy: Policy, arm: str) -> Array
     loop = simulate(
         data.shares,
         world.size,
-        world.generations - 1,
+        generations - 1,
         kind,
         share=world.share if policy.fresh or policy.same else 0.0,
         temperature=world.temperature if policy.cool else 1.0,
@@ -115,39 +119,47 @@ def _simulate(world: "Collapse", data: Rules, policy: Policy, arm: str) -> Array
     return found
 
 
-def accuracy(world: "Collapse", arm: str, seed: int) -> Array | None:
-    """The predicted accuracy on each type [G, T]; None for what can't or needn't be predicted.
+def accuracy(world: "Collapse", found: Prediction) -> Array | None:
+    """The predicted accuracy on each type [T]; None for what can't or needn't be predicted.
 
     Presence is not ability: where wrong answers heap up, this is too high from generation 3 on.
     """
-    data, found = world.source, predict(world, arm, seed)
-    if isinstance(data, Documents) or world.student == "cells" or found.law == NONE:
+    data = world.source
+    if not isinstance(data, Rules) or world.student == "cells" or found.law == NONE:
         return None
     able: Array = ABLE * found.presence + GUESS / data.rules * (1 - found.presence)
     return able
 
 
-def told(world: "Collapse") -> dict[str, Any]:
-    """All predictions as JSON, by arm and seed: a mean for each bin and generation."""
+class Told(NamedTuple):
+    """A prediction as a record has it: by bin, and the accuracies of rare slices and of all."""
+
+    law: str
+    presence: list[float | None]
+    accuracy: dict[str, float | None]
+
+
+def tell(world: "Collapse", arm: str, seed: int, generation: int) -> Told:
+    found = predict(world, arm, seed, generation)
+    able, (rare, shares) = accuracy(world, found), rarity(world, seed)
+    presence = [mean(found.presence[mine]) for _, mine in bins(world, seed)]
+    if able is None:
+        return Told(found.law, presence, {"rare": None, "mean": None})
+    abilities = {"rare": mean(able[rare]), "mean": round(float(able @ shares), 6)}
+    return Told(found.law, presence, abilities)
+
+
+def written(world: "Collapse") -> dict[str, Any]:
+    """All predictions as JSON, by arm, seed and generation."""
     arms = {
-        arm: {str(seed): _cells(world, arm, seed) for seed in world.seeds} for arm in world.arms
+        arm: {
+            str(seed): [tell(world, arm, seed, g)._asdict() for g in range(world.generations)]
+            for seed in world.seeds
+        }
+        for arm in world.arms
     }
-    data = world.source
-    edges = [edge for edge in data.edges if np.isfinite(edge)]
+    edges = [edge for edge in world.source.edges if np.isfinite(edge)]
     return {"edges": edges, "rare_below": world.rare_below, "within": world.within, "arms": arms}
-
-
-def _cells(world: "Collapse", arm: str, seed: int) -> dict[str, Any]:
-    """What one arm and seed is predicted to do; numbers of a generation stand together."""
-    found, able = predict(world, arm, seed), accuracy(world, arm, seed)
-    presence = [[mean(one[mine]) for _, mine in bins(world, seed)] for one in found.presence]
-    rare, shares = rarity(world, seed)
-    abilities = (
-        [[mean(one[rare]), round(float(one @ shares), 6)] for one in able]
-        if able is not None
-        else [[None, None]] * world.generations
-    )
-    return {"law": found.law, "presence": presence, "accuracy": abilities}
 
 
 def mean(values: Array) -> float | None:

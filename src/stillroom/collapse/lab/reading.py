@@ -86,7 +86,7 @@ def _types(world: Collapse, data: dict[str, Any]) -> dict[str, float | None]:
     """Living types of a record, rare and all, as predicted too, and the rare ones' mass."""
     rare, shares = rarity(world, data["seed"])
     counts = np.array(data["learnt"])
-    presence = predict(world, data["arm"], data["seed"]).presence[data["generation"]]
+    presence = predict(world, data["arm"], data["seed"], data["generation"]).presence
     out = {
         f"{what}{name}": mean(values[mine])
         for name, mine in (("rare", rare), ("all", np.ones(len(rare), bool)))

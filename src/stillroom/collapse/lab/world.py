@@ -155,7 +155,7 @@ class Collapse(World):
         """
         home = ctx.scratch / "lab"
         corpora.clear(home)
-        told = predictions.told(self)
+        told = predictions.written(self)
         (home / "predictions.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
         if self.student == "neural":
             self._begin(home / "weights", ctx.rng)
@@ -186,8 +186,7 @@ class Collapse(World):
         wanted = policies.samples(policy, n, self.share)
         got = gather(self, policy, student, wanted, ctx.rng)
         learnt = data.counts(seed, n, items).tolist()
-        foretold = orjson.loads((ctx.state / "predictions.json").read_bytes())
-        mine = foretold["arms"][arm][str(seed)]
+        told = predictions.tell(self, arm, seed, generation)
         exact = isinstance(data, Rules) and bool(got.items)
         made = {
             "arm": arm,
@@ -202,11 +201,11 @@ class Collapse(World):
             "right": measuring.right(self, got.items).tolist() if exact else got.tried.tolist(),
             "answers": data.pack_answers(said) if isinstance(data, Rules) else [],
             "accuracy": measuring.accuracies(self, seed, said),
-            "foretold": dict(zip(("rare", "mean"), mine["accuracy"][generation], strict=True)),
+            "foretold": told.accuracy,
             "nats": nats,
             "perplexity": measuring.perplexities(self, seed, nats),
-            "law": mine["law"],
-            "cells": measuring.cells(self, seed, learnt, mine["presence"][generation]),
+            "law": told.law,
+            "cells": measuring.cells(self, seed, learnt, told.presence),
         }
         source = self.corpus if self.data == "text" else None
         return [Draft(made, tuple(corpus.parents), source)]
@@ -251,7 +250,9 @@ class Collapse(World):
         return checking.check(self, task, data)
 
     def audit(self, generations: Sequence[Iterable[Record]], ctx: Context) -> list[Finding]:
-        return findings.audit(self, [record for one in generations for record in one])
+        assert ctx.state is not None
+        written = orjson.loads((ctx.state / "predictions.json").read_bytes())
+        return findings.audit(self, [record for one in generations for record in one], written)
 
     def spoil(self, data: Data, rng: np.random.Generator) -> tuple[str, Data]:
         return spoiling.spoil(self, data, rng)
