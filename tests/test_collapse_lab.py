@@ -15,14 +15,16 @@ from pydantic import ValidationError
 import stillroom
 from stillroom import check_world, recipe, worlds
 from stillroom.collapse.lab import Collapse, policies, predictions
+from stillroom.collapse.lab.documents import Documents
 from stillroom.collapse.lab.policies import ARMS
 from stillroom.collapse.lab.reading import curves, tail_records
 from stillroom.collapse.lab.rules import BOOKS, Rules
 from stillroom.collapse.lab.students import decoded
+from stillroom.collapse.lab.trigrams import Trigrams
 from stillroom.collapse.laws import survival, survival_of_seen
 from stillroom.collapse.simulate import Decoding
 from stillroom.errors import Stopped, UserError
-from stillroom.world import Context
+from stillroom.world import Context, stream
 
 QUICK = ("power.sample=0",)
 SMALL = {"data": "rules", "student": "table", "seeds": (1,), "generations": 3}
@@ -211,6 +213,22 @@ def test_rare_words_die_while_their_mass_stays(tmp_path: Path) -> None:
     assert replaced["accuracy"] == {"rare": None, "mean": None}
 
 
+def test_trigrams_sample_what_they_find_probable() -> None:
+    """Perplexity and samples are of one model, but for the floor that is never sampled."""
+    data = Documents("docstrings")
+    student = Trigrams(data, 1, 60, 5, data.human(1, 0, 60))
+    the, of, draws = data.vocabulary["the"], data.vocabulary["of"], 40_000
+    for first, second in ((of, the), (the, of)):  # a context that is there, and one that is not
+        drawn = student._next(np.full(draws, first), np.full(draws, second), stream("next"))
+        seen = np.bincount(drawn, minlength=len(data.vocabulary) + 1) / draws
+        every = np.arange(len(seen))
+        p = student._probability(np.full(len(seen), first), np.full(len(seen), second), every)
+        assert abs(p.sum() - 1) < 1e-9
+        assert np.abs(seen - p).sum() < 0.12
+        common = p > 0.01
+        assert (np.abs(seen - p)[common] < 0.011 + 4 * np.sqrt(p[common] / draws)).all()
+
+
 def test_a_biased_verifier_passes_nearly_all_and_eats_the_tail(tmp_path: Path) -> None:
     result = run(tmp_path, arms=("biased", "replace"), generations=6, rare_pass=0.8)
     biased = [r.data for r in result.dataset if r.data["arm"] == "biased"]
@@ -309,6 +327,13 @@ WRONG = {
     "items out of order": ("items", lambda d: d["items"].__setitem__(149, "9999 0000")),
     "right": ("samples", lambda d: d["right"].__setitem__(0, d["right"][0] - 1)),
     "refusals": ("samples", lambda d: d.update(refused=3)),
+    "a verifier that this arm has not": (
+        "samples",
+        lambda d: (
+            d["tried"].__setitem__(0, d["tried"][0] + 1),
+            d.update(refused=1, drawn=d["drawn"] + 1),
+        ),
+    ),
     "an answer": ("answers", lambda d: d["answers"].__setitem__(0, "-- " * 9 + "--")),
     "accuracy": ("answers", lambda d: d["accuracy"].update(rare=1.0)),
     "perplexity": ("perplexity", lambda d: d["perplexity"].update(rare=1.0)),
@@ -383,6 +408,28 @@ def test_it_is_ours_and_its_recipe_ships() -> None:
     assert (world.student, world.generations, len(world.seeds)) == ("neural", 6, 3)
 
 
+def test_a_neural_student_samples_the_likeliest_of_a_mass(tmp_path: Path) -> None:
+    import torch
+
+    from stillroom.collapse.lab import neural
+    from stillroom.students.generation import generate
+
+    data = BOOKS["rules"]
+    neural.first(data, 2, stream("top-p"), tmp_path / "base.safetensors")
+    model = neural.load(data, tmp_path / "base.safetensors")._model
+    with torch.inference_mode():
+        p = model(torch.tensor([[neural.BEGIN]])).logits[0, -1].softmax(-1).numpy()
+    ranked = np.argsort(-p, kind="stable")
+    inside = set(ranked[: int((p[ranked].cumsum() < 0.4).sum()) + 1].tolist())
+    asked: dict[str, Any] = {"end": neural.END, "most": 1, "temperature": 1.0}
+    said = generate(model, [[neural.BEGIN]] * 2000, top_p=0.4, **asked)
+    first = {one.ids[0] if one.ids else neural.END for one in said}
+    assert first <= inside
+    assert len(first) > 0.8 * len(inside)
+    greedy = generate(model, [[neural.BEGIN]] * 9, top_p=1e-9, **asked)
+    assert {one.ids[0] for one in greedy} == {int(ranked[0])}
+
+
 def test_a_neural_student_is_the_same_in_any_process(tmp_path: Path) -> None:
     world = Collapse(
         student="neural", arms=("replace", "top-p"), seeds=(1,), generations=2, n=400,
@@ -394,5 +441,6 @@ def test_a_neural_student_is_the_same_in_any_process(tmp_path: Path) -> None:
     assert report.replayed == 4
     kept = dict.fromkeys(world.arms, 0)
     for record in stillroom.open(tmp_path):
+        assert record.data["held_out"] > 0  # it does sample them, and none is learnt from
         kept[record.data["arm"]] += sum(count > 0 for count in record.data["sampled"])
     assert kept["top-p"] < 0.95 * kept["replace"]
