@@ -29,6 +29,7 @@ from stillroom.collapse.lab.policies import ARMS
 from stillroom.collapse.lab.rules import BOOKS, Rules
 from stillroom.collapse.lab.sampling import gather
 from stillroom.collapse.lab.students import Learnt
+from stillroom.errors import UserError
 from stillroom.record import Record
 from stillroom.world import Context, Data, Draft, Finding, Task, Verdict, View, World
 
@@ -162,8 +163,13 @@ class Collapse(World):
         return home
 
     def _begin(self, folder: Path, rng: np.random.Generator) -> None:
-        from stillroom.collapse.lab import neural
-
+        try:
+            from stillroom.collapse.lab import neural
+        except ModuleNotFoundError as wrong:
+            raise UserError(
+                f"neural students need {wrong.name}",
+                do="pip install 'stillroom[distill]', or world.student = \"table\"",
+            ) from None
         data = self.source
         assert isinstance(data, Rules)
         folder.mkdir()
