@@ -122,7 +122,8 @@ def _simulate(world: "Collapse", arm: str, generations: int) -> Array:
 def accuracy(world: "Collapse", found: Prediction) -> Array | None:
     """The predicted accuracy on each type [T]; None for what can't or needn't be predicted.
 
-    Presence is not ability: where wrong answers heap up, this is too high from generation 3 on.
+    Presence is not ability: this is what a student could do whose corpus held right answers alone.
+    Wrong ones heap up, so neural students do 20 points worse from generation 3 on.
     """
     data = world.source
     if not isinstance(data, Rules) or world.student == "cells" or found.law == NONE:
