@@ -195,10 +195,13 @@ def _words(part: Part) -> str:
     if part.effect is None or part.interval is None:
         return f"bets that the tail is smaller won {1 / part.p:,.0f} times their stake"
     low, high = part.interval
-    left = f"{100 * part.effect:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+    left = f"about {100 * part.effect:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
     if part.name == "share":
-        return f"of the rare cases' share of all that occurs {left} is left"
-    return f"of the rare types that a fresh sample of equal size would have, {left} are there"
+        return f"less of the rare cases than their due (p {part.p:.2g}): {left} in the worst band"
+    return (
+        f"fewer of the rare types than a fresh sample of equal size has (p {part.p:.2g}): {left} "
+        "are there"
+    )
 
 
 def _declared(pool: Pool, rare: Mask) -> float:

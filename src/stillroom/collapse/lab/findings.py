@@ -6,8 +6,11 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from stillroom.collapse.incidence import Incidence
 from stillroom.collapse.lab.policies import ARMS
+from stillroom.collapse.tests import compare
 from stillroom.measures import student_t
 from stillroom.record import Record
 from stillroom.world import Data, Finding
@@ -19,6 +22,7 @@ VERDICT = 3  # the generation at which arms are compared, fixed before any run
 FEW = 3
 SURE = 0.05  # a prediction within this of 0 or 1 is no test of a law
 
+Array = npt.NDArray[Any]
 Table = dict[tuple[str, int, int], Data]  # by arm, seed and generation
 
 
@@ -111,7 +115,30 @@ def audit(world: "Collapse", records: Sequence[Record], written: dict[str, Any])
             out += _falls(found, arm, at)
         else:
             out += _words(found, arm, at)
-    return [*out, *_copied(found), *_predicted(world, found)]
+    return [*out, *_copied(found), *_predicted(world, found), *_guarded(world, found, at)]
+
+
+def _guarded(world: "Collapse", found: Table, at: int) -> list[Finding]:
+    """What the guard says of each arm's corpus beside human items that no arm has seen."""
+    arms, seeds, _ = names(found)
+    if not world.source.accurate:
+        return []
+    out, seed, n = [], seeds[0], world.size
+    used = max(h["stop"] for (_, s, _), data in found.items() if s == seed for h in data["human"])
+    people = world.source.counts(seed, n, world.source.human(seed, used, used + n))
+    for arm in arms:
+        said = compare(_slices(people), _slices(np.array(found[arm, seed, at]["learnt"])))
+        left = next((part.effect for part in said.parts if part.name == "types"), None)
+        name = f"{arm}: rare slices left by generation {at}, as the guard sees it"
+        detail = f"{said.verdict}: {said.why}"
+        out.append(Finding(name, round(100 * (left or 0.0), 1), "%", None, detail))
+    return out
+
+
+def _slices(counts: Array) -> Incidence:
+    """Items as units, each of one slice."""
+    types = np.repeat(np.arange(1, len(counts) + 1, dtype=np.uint64), counts)
+    return Incidence(len(types), np.arange(len(types)), types * np.uint64(0x9E3779B97F4A7C15))
 
 
 def _falls(found: Table, arm: str, at: int) -> list[Finding]:
