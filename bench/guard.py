@@ -11,6 +11,9 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+import laws
+import mixing
+import near_duplicates
 import numpy as np
 from figures import Figure, apart, command_line
 
@@ -251,7 +254,9 @@ def measure(quick: bool) -> list[Figure]:
         Figure("guard on 1 million documents of 1 kB", found["seconds"], "CPU-s", "<= 60", count)
     )
     figures.append(Figure("the same: memory", found["peak"], "GB", "", count))
-    return figures
+    figures = [*laws.measure(quick), *figures]
+    figures += near_duplicates.measure(near_duplicates.__file__, quick)
+    return [*figures, *mixing.figures(quick)]
 
 
 if __name__ == "__main__":
