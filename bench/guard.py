@@ -221,7 +221,8 @@ def measure(quick: bool) -> list[Figure]:
         ),
     )
     for kind in ("halved", "halved words", "replace, documents", "replace, tags"):
-        found = apart(script, "power", kind, 20 if quick else 400, 2)
+        trials = 20 if quick else 100 if "documents" in kind else 400
+        found = apart(script, "power", kind, trials, 2)
         figures.append(
             Figure(
                 f"power at 2,000 units: {kind}", found["power"], "share", ">= 0.95", found["trials"]

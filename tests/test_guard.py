@@ -230,6 +230,28 @@ def test_worlds_of_different_kinds_and_numbers_that_are_none(tmp_path: Path) -> 
         stillroom.guard(path, write(tmp_path / "good.jsonl", good))
 
 
+def test_what_was_mixed_into_the_training_data_can_not_guard_it(tmp_path: Path) -> None:
+    texts = human()
+    evidence = [{"kind": "release", "date": "2015-01-01", "sha256": "ab" * 32}]
+    rows = [{"text": one, "evidence": evidence} for one in texts[:400]]
+    corpus = write(tmp_path / "human.jsonl", rows)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        f"""name = "r"\ncount = 40\n[world]\nuse = "{EXAMPLES / "hello.py"}"\n[power]\nsample = 0
+[mix]\nshare = 0.1\n[[mix.human]]\npath = "{corpus}"\n"""
+    )
+    run = stillroom.run(recipe, out=tmp_path / "run", workers=0).folder
+    told = json.loads((run / "guard" / "report.json").read_text())
+    assert [one["anchor"] for one in told["comparisons"]] == ["held-out part"]
+    assert told["verdict"] != "ALARM"
+    # Run again: nothing to do, and the guard neither.
+    before = (run / "guard" / "report.json").stat().st_mtime_ns
+    stillroom.run(recipe, out=run, workers=0)
+    assert (run / "guard" / "report.json").stat().st_mtime_ns == before
+    with pytest.raises(UserError, match="training data"):
+        stillroom.guard(run, corpus, on=("text",))
+
+
 def test_no_tail_is_no_pass(tmp_path: Path) -> None:
     even = [{"kind": "ab"[n % 2], "text": ""} for n in range(2000)]
     report = stillroom.guard(

@@ -9,7 +9,6 @@ a folder                               of one of these, or of .txt and .md files
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 
 from stillroom import dataset, files, store, worlds
 from stillroom.errors import UserError
-from stillroom.record import Record, from_rows
+from stillroom.record import Record, digest, from_rows
 from stillroom.stages.adopt import rows as json_rows
 from stillroom.stages.corpus import PACKAGED
 from stillroom.world import World
@@ -141,8 +140,13 @@ class DocumentSet:
 
 
 def _mark(text: str) -> int:
-    raw = blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(raw, "little")
+    """The first half of the digest by which a mix knows a text."""
+    return mark(digest(text.encode(errors="surrogatepass"), 16).hex())
+
+
+def mark(hexadecimal: str) -> int:
+    """A digest's first eight bytes as a number."""
+    return int.from_bytes(bytes.fromhex(hexadecimal)[:8], "little")
 
 
 def _unit(name: str, row: dict[str, Any], where: Path) -> str:

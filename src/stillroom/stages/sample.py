@@ -10,7 +10,7 @@ import numpy as np
 from stillroom.collapse.incidence import Incidence, Items, Numbers, case_tags, of_texts
 from stillroom.errors import UserError
 from stillroom.stages import mixing
-from stillroom.stages.items import Document, DocumentSet
+from stillroom.stages.items import Document, DocumentSet, mark
 
 CHANNELS = ("text", "tags", "features")
 COPIES = 0.005
@@ -165,16 +165,19 @@ def _one_language(anchor: Sample, made: Sample) -> None:
 
 
 def _not_trained_on(anchor: Sample, made: Sample) -> None:
-    """An anchor that was used to make the set can't guard it: the mix's manifests say what was."""
-    run = made.source.path
-    used = {one for home in mixing.mixes(run) for one in mixing.ids(home, "anchor", "fresh")}
-    both = used.intersection(anchor.ids)
-    if both:
+    """An anchor that was used to train can't guard: the mixes' manifests say what was used."""
+    used: set[int] = set()
+    for home in mixing.mixes(made.source.path):
+        table = mixing.roles_of(home, "anchor", "fresh")
+        used.update(map(mark, table["digest"].to_pylist()))
+    known = np.isin(anchor.marks.view(np.uint64), np.array(sorted(used), np.uint64))
+    if known.any():
         raise UserError(
-            f"{len(both)} of the anchor's {len(anchor.ids)} records were mixed into the training "
-            f"data of this run (for example {min(both)[:12]})",
+            f"{int(known.sum()):,} of the anchor's {len(known):,} documents were mixed into the "
+            "training data of this run",
             anchor.source.path,
-            "guard with human records that were held out: the mix's own, or a new corpus",
+            "guard with human records that were held out: the mix's own (RUN/mix/guard), or a new "
+            "corpus",
         )
 
 
