@@ -91,7 +91,7 @@ def test_all_mistakes_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
         "cuont = 5": [
             "no such key",
             "did you mean 'count'",
-            "allowed: audit, count, distill, make, mix, name, power",
+            "allowed: audit, count, distill, guard, make, mix, name, power",
         ],
         "seed = 'seven'": ["valid integer"],
         "make.wrokers = 2": ["no such key", "did you mean 'workers'", "allowed: workers"],
