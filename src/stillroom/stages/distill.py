@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stillroom import dataset, files, recipe, worlds
+from stillroom import dataset, files, worlds
 from stillroom.answer import spoken
 from stillroom.engines.local import Local
 from stillroom.errors import UserError
@@ -23,6 +23,7 @@ from stillroom.stages.arms import Arm, train_all
 from stillroom.stages.card import write_card
 from stillroom.stages.contamination import contamination, refuse
 from stillroom.stages.distilling import Plan, settle
+from stillroom.stages.finished import finished_run
 from stillroom.stages.possible import possible
 from stillroom.stages.questions import Sets, sets_of
 from stillroom.stages.teaching import teach
@@ -69,22 +70,11 @@ def distill(
 
     Raises UserError where the data, the recipe or the teacher do not fit together.
     """
-    folder, watch = Path(run), watch or Watch()
+    watch = watch or Watch()
     if teacher is not None:
         named(teacher)
-    about = files.read_json(folder / "run.json", "parts", "spec")
-    whole = files.read_json(folder / "make" / "manifest.json", "root")
-    if about is None or whole is None:
-        raise UserError("no finished run is there", folder, "give the folder that `run` named")
-    raw = recipe.from_file(folder / "recipe.toml")
-    for setting in settings:
-        if not setting.startswith("distill."):
-            raise UserError(
-                f"--set {setting}: the run is made, so only keys of its [distill] can be set",
-                do="for example --set distill.student=small",
-            )
-    recipe.assign(raw, tuple(settings))
-    settled = recipe.tables(raw, str(folder / "recipe.toml"))
+    opened = finished_run(run, "distill", settings, "distill.student=small")
+    folder, about, settled = opened.folder, opened.about, opened.recipe
     spec = worlds.recorded(about, folder)
     if not (spec.ours or trust_code):
         raise UserError(
@@ -103,7 +93,7 @@ def distill(
         require_trl()
     plan = Plan(world, spec.json(), about["parts"]["config"], settled.seed, how, home)
     with Run(folder):
-        return asyncio.run(_distill(plan, folder, whole["root"], count, teacher, watch))
+        return asyncio.run(_distill(plan, folder, opened.root, count, teacher, watch))
 
 
 async def _distill(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stillroom import dataset, files, recipe, worlds
+from stillroom import dataset, files, worlds
 from stillroom.collapse.settings import Mix
 from stillroom.dataset import Dataset
 from stillroom.errors import UserError
@@ -26,6 +26,7 @@ from stillroom.record import FORMAT, canonical, digest
 from stillroom.stages import balance, corpus, mix_figures, mixing, rates
 from stillroom.stages.candidates import ANCHOR, FRESH, SYNTHETIC, Candidates, gather, open_run
 from stillroom.stages.corpus import Corpus
+from stillroom.stages.finished import finished_run
 from stillroom.stages.lineage import UNKNOWN
 from stillroom.stages.mix_card import write_card
 from stillroom.stages.mixing import IDS, IN_MIX, Parts, files_of, read_manifest, root_of
@@ -74,26 +75,16 @@ def mix(
 
     Raises UserError for a corpus that can't be read, and where nothing human is to be trusted.
     """
-    folder, watch = Path(run), watch or Watch()
-    whole = files.read_json(folder / "make" / "manifest.json", "root")
-    if not (folder / "run.json").is_file() or whole is None:
-        raise UserError("no finished run is there", folder, "give the folder that `run` named")
-    raw = recipe.from_file(folder / "recipe.toml")
-    for setting in settings:
-        if not setting.startswith("mix."):
-            raise UserError(
-                f"--set {setting}: the run is made, so only keys of its [mix] can be set",
-                do="for example --set mix.share=0.3",
-            )
-    recipe.assign(raw, tuple(settings))
+    watch = watch or Watch()
     if anchor is not None:
-        recipe.assign(raw, (f"mix.anchor={str(anchor).lower()}",))
-    settled = recipe.tables(raw, str(folder / "recipe.toml"))
+        settings = (*settings, f"mix.anchor={str(anchor).lower()}")
+    opened = finished_run(run, "mix", settings, "mix.share=0.3")
+    folder, settled = opened.folder, opened.recipe
     how = settled.mix or Mix()
     at = "mix" if how.generation is None else f"mix/g{how.generation:03d}"
     home = Path(out) if out is not None else folder / at
     with Run(folder):
-        plan = _plan(folder, home, how, settled.seed, whole["root"], trust_code)
+        plan = _plan(folder, home, how, settled.seed, opened.root, trust_code)
         if (known := _known(home, plan.key)) is not None:
             return Report(home, known)
         return Report(home, _mix(plan, watch))
