@@ -221,7 +221,7 @@ def measure(quick: bool) -> list[Figure]:
         ),
     )
     for kind in ("halved", "halved words", "replace, documents", "replace, tags"):
-        trials = 20 if quick else 100 if "documents" in kind else 400
+        trials = 20 if quick else 100 if kind.endswith(("documents", "words")) else 400
         found = apart(script, "power", kind, trials, 2)
         figures.append(
             Figure(

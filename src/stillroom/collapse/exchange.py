@@ -8,6 +8,7 @@ of all occurrences (mass), and how many of the anchor's rare types are there at 
 (types). Mass alone is blind to drift: types die while it stays.
 """
 
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ RARE_SHARE = 0.05
 """A type is rare where at most one unit in twenty has it."""
 RARE_COUNT = 5
 """In the test of types it is where at most so many units of the anchor have it."""
-PERMUTATIONS = 1999
+PERMUTATIONS = 999  # or as many more as a p-value below alpha takes
 ENOUGH = 12  # permutations as extreme as what was seen, after which p can't become small
 
 
@@ -123,16 +124,19 @@ def _types(pool: Pool, a: Numbers) -> float:
     return float(there.sum()) / max(1, len(there))
 
 
-def permuted(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> tuple[float, float]:
-    """p-values of both statistics; a test that can't become significant any more ends early.
+def permuted(
+    pool: Pool, rng: np.random.Generator, declared: Mask | None, alpha: float
+) -> tuple[float, float]:
+    """p-values of both statistics, for tests at level alpha; what can't be significant ends early.
 
     With ENOUGH permutations as extreme after k of them p is ENOUGH / k (Besag and Clifford,
     Biometrika 1991).
     """
     chosen = first(pool)
     seen = _statistics(pool, chosen, declared)
+    most = max(PERMUTATIONS, ceil(3 / alpha))
     extreme, p = [0, 0], [0.0, 0.0]
-    for number in range(1, PERMUTATIONS + 1):
+    for number in range(1, most + 1):
         now = _statistics(pool, rng.permutation(chosen), declared)
         for which in (0, 1):
             extreme[which] += now[which] <= seen[which]
@@ -140,7 +144,7 @@ def permuted(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> tup
                 p[which] = ENOUGH / number
         if all(p):
             break
-    last = [(e + 1) / (PERMUTATIONS + 1) for e in extreme]
+    last = [(e + 1) / (most + 1) for e in extreme]
     return p[0] or last[0], p[1] or last[1]
 
 

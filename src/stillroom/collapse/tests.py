@@ -120,7 +120,7 @@ def compare(
         why = "the anchor has no rare type: there is no tail that could be lost"
         return Result("UNDERPOWERED", why, units, 0, meters=printed)
     rng = stream(f"collapse {seed} {units}")
-    share_p, types_p = permuted(pool, rng, said)
+    share_p, types_p = permuted(pool, rng, said, alpha * SHARES["types"])
     if said is not None:
         share_p = _declared(pool, rare)
     left = ratios(pool, rng, said)
