@@ -224,7 +224,7 @@ def distill(run_folder: "Path", yes: bool, as_json: bool, **given: Any) -> None:
 
 @cli.command()
 @click.argument("data", metavar="SET", type=FOLDER)
-@click.option("--against", required=True, metavar="ANCHOR", type=FOLDER,
+@click.option("--against", metavar="ANCHOR", type=FOLDER,
               help="What the set should be like: human data that trained nothing.")  # fmt: skip
 @click.option("--on", multiple=True, help="text, tags or features; all that both have by default.")
 @click.option("--text", default="", metavar="COLUMN", help="The column that holds the text.")
@@ -233,23 +233,37 @@ def distill(run_folder: "Path", yes: bool, as_json: bool, **given: Any) -> None:
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the exchanges of units.")
 @click.option("--monitor", "state", type=FOLDER, metavar="STATE",
               help="The set is a stream: look at what is new; STATE keeps the bets.")  # fmt: skip
+@click.option("--forecast", "generations", type=click.IntRange(1), metavar="N",
+              help="Foretell what N generations of a loop leave of SET, an anchor.")  # fmt: skip
+@click.option("--fresh", default=0.0, help="Share of each of them that is fresh human data.")
+@click.option("--temperature", default=1.0, help="How their students draw.")
+@click.option("--top-p", default=1.0, help="The same.")
 @TRUST
 @AS_JSON
 def guard(
-    data: "Path", against: "Path", state: "Path | None", unit: str, as_json: bool, **given: Any
-) -> None:
+    data: "Path", against: "Path | None", state: "Path | None", generations: int | None,
+    as_json: bool, **given: Any,
+) -> None:  # fmt: skip
     """Say whether a SET lost the rare cases of its ANCHOR: PASS, ALARM or UNDERPOWERED."""
-    from stillroom.stages.guard import guard as guard_it
-    from stillroom.stages.monitor import monitor
     from stillroom.view import guarded
 
-    if state is not None:
+    _together(generations, against, state)
+    loop = {key: given.pop(key) for key in LOOP}
+    if generations is not None:
+        _foretold(data, generations, as_json, loop | given)
+    elif against is not None and state is not None:
+        from stillroom.stages.monitor import monitor
+
+        del given["unit"]
         seen = monitor(data, against, state, **given)
         _say(seen.json(), as_json, lambda: guarded.watched(seen))
         sys.exit(SAID_NO if seen.alarm else 0)
-    report = guard_it(data, against, unit=unit, **given)
-    _say(report.json(), as_json, lambda: guarded.words(report.json()))
-    sys.exit(0 if report.ok else SAID_NO)
+    elif against is not None:
+        from stillroom.stages.guard import guard as guard_it
+
+        report = guard_it(data, against, **given)
+        _say(report.json(), as_json, lambda: guarded.words(report.json()))
+        sys.exit(0 if report.ok else SAID_NO)
 
 
 @cli.command()
@@ -295,6 +309,43 @@ def demo(out: "Path", workers: int | None) -> None:
         _student(result.folder)
         _guarded(result.folder)
         click.echo(f"page: {write_page(result.folder, world_of(result.folder, False))}\n")
+
+
+LOOP = ("fresh", "temperature", "top_p")  # options that only a forecast has
+TEST = ("against", "alpha", "seed", "state")  # ... and those that it has not
+
+
+def _together(generations: int | None, against: "Path | None", state: "Path | None") -> None:
+    """UserError for options of `guard` that don't go together."""
+    forecast, stream = generations is not None, state is not None
+    ctx = click.get_current_context()
+    for option in ctx.command.params:
+        source = ctx.get_parameter_source(option.name or "")
+        if source is None or source.name != "COMMANDLINE":
+            continue
+        wrong = (
+            "needs --forecast N" if option.name in LOOP and not forecast
+            else "does not go with --forecast" if option.name in TEST and forecast
+            else "does not go with --monitor" if option.name == "unit" and stream
+            else ""
+        )  # fmt: skip
+        if wrong:
+            raise UserError(f"{option.opts[0]} {wrong}", do="see `stillroom guard --help`")
+    if not forecast and against is None:
+        raise UserError(
+            "there is nothing to compare the set with",
+            do="name its anchor: --against ANCHOR; or foretell what becomes of it: --forecast 10",
+        )
+
+
+def _foretold(data: "Path", generations: int, as_json: bool, given: dict[str, Any]) -> None:
+    """Say what a loop would leave of an anchor."""
+    from stillroom.stages.foresight import foresee
+    from stillroom.view.guarded import foretold
+
+    wanted = {key: value for key, value in given.items() if key not in TEST}
+    told = foresee(data, generations, **wanted)
+    _say(told, as_json, lambda: foretold(told))
 
 
 def _guarded(run: "Path") -> int:

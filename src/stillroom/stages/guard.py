@@ -4,7 +4,7 @@ RUN/guard/report.json   of a run: what was compared, and the gravest verdict
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,18 @@ import numpy as np
 
 from stillroom import files, store
 from stillroom.collapse.diagnosis import Lost
-from stillroom.collapse.incidence import (
-    Incidence,
-    case_tags,
-    cases,
-    levels_of,
-    of_features,
-    of_tags,
-    words_of,
-)
+from stillroom.collapse.incidence import cases, words_of
 from stillroom.collapse.settings import Guard
 from stillroom.collapse.tests import ALPHA, Result, Verdict, compare
 from stillroom.errors import UserError
 from stillroom.fold import Watch
 from stillroom.record import canonical, digest
 from stillroom.stages import mixing
+from stillroom.stages.foresight import foretold
 from stillroom.stages.items import Document, DocumentSet
-from stillroom.stages.sample import Sample, comparable, counted, read
+from stillroom.stages.sample import Sample, comparable, counted, incidences, read
 
-VERSION = 1  # of what the guard does
+VERSION = 2  # of what the guard does
 GRAVITY: tuple[Verdict, ...] = ("ALARM", "UNDERPOWERED", "PASS")
 WORST = 10  # slices that are named
 EXAMPLES = 2  # documents of the anchor that are shown for each
@@ -44,6 +37,8 @@ class Report:
     channels  what each of text, tags and features says
     notes     what a reader should know: copies that were counted once, documents left out
     lost      the surest losses, with examples from the anchor
+    forecast  by channel, what a loop would leave of the anchor: without fresh human data, and with
+              what the run's mix has of it
     """
 
     verdict: Verdict
@@ -54,6 +49,7 @@ class Report:
     set: str
     anchor: str
     alpha: float
+    forecast: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -100,7 +96,8 @@ def guard(
     watch.say(f"guard: reading {against} and {set_}")
     a = read(DocumentSet(Path(against), text, unit, trust_code=trust_code))
     b = read(DocumentSet(Path(set_), text, unit, trust_code=trust_code))
-    report = judge(a, b, on=on, alpha=alpha, seed=seed, watch=watch)
+    fresh = _fresh(mixing.mixes(Path(set_)))
+    report = judge(a, b, on=on, alpha=alpha, seed=seed, fresh=fresh, watch=watch)
     if store.is_run(Path(set_)):
         _keep(Path(set_), [report], "")
     return report
@@ -131,7 +128,8 @@ def guard_run(run: Path, how: Guard | None, watch: Watch) -> list[Report]:
         watch.say(f"guard: reading {how.against}")
         a = read(DocumentSet(Path(how.against), how.text, how.unit))
         b = read(DocumentSet(run, how.text, how.unit, trust_code=True))
-        reports.append(judge(a, b, on=how.on, alpha=how.alpha, seed=0, watch=watch))
+        fresh = _fresh(mixing.mixes(run))
+        reports.append(judge(a, b, on=how.on, alpha=how.alpha, seed=0, fresh=fresh, watch=watch))
     _keep(run, reports, key)
     return reports
 
@@ -139,8 +137,16 @@ def guard_run(run: Path, how: Guard | None, watch: Watch) -> list[Report]:
 def _mixed(home: Path, watch: Watch) -> Report:
     """A mix's human part against what was held back of the same corpora."""
     held, human = read(DocumentSet(home / "guard")), read(DocumentSet(home, kind="human"))
-    found = judge(held, human, on=("text",), alpha=ALPHA, seed=0, watch=watch)
+    fresh = _fresh([home])
+    found = judge(held, human, on=("text",), alpha=ALPHA, seed=0, fresh=fresh, watch=watch)
     return replace(found, set=f"human part of {home.name}", anchor="held-out part")
+
+
+def _fresh(homes: Sequence[Path]) -> tuple[float, ...]:
+    """Fresh shares to forecast with: none, and that of the last mix."""
+    told = mixing.read_manifest(homes[-1]) if homes else None
+    share = round(float(told["shares"]["fresh"]), 3) if told else 0.0
+    return (0.0, share) if share else (0.0,)
 
 
 def gravest(reports: Sequence[Report]) -> Verdict:
@@ -158,17 +164,26 @@ def _keep(run: Path, reports: Sequence[Report], key: str) -> None:
 
 
 def judge(
-    anchor: Sample, made: Sample, *, on: Sequence[str], alpha: float, seed: int, watch: Watch
+    anchor: Sample,
+    made: Sample,
+    *,
+    on: Sequence[str],
+    alpha: float,
+    seed: int,
+    watch: Watch,
+    fresh: Sequence[float] = (0.0,),
 ) -> Report:
-    """The same for sets that were read already."""
+    """The same for sets that were read already; `fresh`: shares to forecast with."""
     channels = comparable(anchor, made, on)
     notes: list[str] = []
     a, b = counted(anchor, made, notes)
-    found = {}
+    found, ahead = {}, {}
     for channel in channels:
         watch.say(f"guard: testing {channel}")
         pair = incidences(channel, a, b)
         found[channel] = compare(*pair, alpha=alpha / len(channels), seed=seed)
+        told = [foretold(pair[0], fresh=share) for share in fresh]
+        ahead[channel] = [one for one in told if one]
     # A channel without a tail says nothing, where another one has a tail.
     said = {name: one for name, one in found.items() if one.rare} or found
     verdict = min((one.verdict for one in said.values()), key=GRAVITY.index)
@@ -182,19 +197,8 @@ def judge(
         set=made.source.path.name,
         anchor=anchor.source.path.name,
         alpha=alpha,
+        forecast=ahead,
     )
-
-
-def incidences(channel: str, a: Sample, b: Sample) -> tuple[Incidence, Incidence]:
-    """Which types of a channel occur in which units, of the anchor and of the set."""
-    if channel == "text":
-        return a.words.grouped(a.unit), b.words.grouped(b.unit)
-    if channel == "tags":
-        mine = case_tags(b.tags)
-        keys = [key for key in case_tags(a.tags) if key in mine]
-        return of_tags(a.items(), keys), of_tags(b.items(), keys)
-    levels = levels_of(a.features, b.features)
-    return of_features(a.items(), levels), of_features(b.items(), levels)
 
 
 def _lost(found: dict[str, Result], anchor: Sample) -> Iterator[dict[str, Any]]:

@@ -18,9 +18,8 @@ from stillroom.collapse.incidence import Numbers
 from stillroom.collapse.tests import ALPHA
 from stillroom.collapse.watching import Floats, Watcher, watcher
 from stillroom.errors import UserError
-from stillroom.stages.guard import incidences
 from stillroom.stages.items import DocumentSet
-from stillroom.stages.sample import Sample, comparable, read
+from stillroom.stages.sample import Sample, comparable, incidences, read
 from stillroom.world import stream
 
 POINTS = 200  # of the path that is kept for a picture

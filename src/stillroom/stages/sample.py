@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from stillroom.collapse.incidence import Incidence, Items, Numbers, case_tags, of_texts
+from stillroom.collapse.incidence import (
+    Incidence,
+    Items,
+    Numbers,
+    case_tags,
+    levels_of,
+    of_features,
+    of_tags,
+    of_texts,
+)
 from stillroom.errors import UserError
 from stillroom.stages import mixing
 from stillroom.stages.items import Document, DocumentSet, mark
@@ -115,16 +124,7 @@ def read(source: DocumentSet) -> Sample:
 def comparable(anchor: Sample, made: Sample, on: Sequence[str]) -> list[str]:
     """The channels that both have. UserError where a comparison would mean nothing."""
     _not_trained_on(anchor, made)
-    there = [one for one in CHANNELS if _has(anchor, one) and _has(made, one)]
-    for one in on:
-        if one not in CHANNELS:
-            raise UserError(f"there is no channel {one!r}", do=f"take of {', '.join(CHANNELS)}")
-        if one not in there:
-            raise UserError(
-                f"the anchor and the set don't both have {one}",
-                f"{anchor.source.path}, {made.source.path}",
-                f"both have {', '.join(there) or 'nothing'}",
-            )
+    there = channels_of(on, anchor, made)
     if anchor.worlds and made.worlds and not anchor.worlds & made.worlds and "text" not in on:
         raise UserError(
             f"the anchor is of world {', '.join(sorted(anchor.worlds))}, the set of "
@@ -132,16 +132,44 @@ def comparable(anchor: Sample, made: Sample, on: Sequence[str]) -> list[str]:
             made.source.path,
             "give an anchor of the same world, or compare the words alone: --on text",
         )
-    found = [one for one in there if not on or one in on]
-    if not found:
+    if "text" in there:
+        _one_language(anchor, made)
+    return there
+
+
+def channels_of(on: Sequence[str], *samples: Sample) -> list[str]:
+    """The channels that all of these have, of those that are wanted. UserError for one they lack,
+    and where none is left."""
+    there = [one for one in CHANNELS if all(_has(sample, one) for sample in samples)]
+    where, both = ", ".join(str(sample.source.path) for sample in samples), len(samples) > 1
+    for one in on:
+        if one not in CHANNELS:
+            raise UserError(f"there is no channel {one!r}", do=f"take of {', '.join(CHANNELS)}")
+        if one not in there:
+            raise UserError(
+                f"the anchor and the set don't both have {one}" if both else f"there are no {one}",
+                where,
+                f"{'both have' if both else 'it has'} {', '.join(there) or 'nothing'}",
+            )
+    if not there:
         raise UserError(
-            "anchor and set share no text, no tag and no feature",
-            f"{anchor.source.path}, {made.source.path}",
+            f"{'anchor and set share' if both else 'it has'} no text, no tag and no feature",
+            where,
             "say which column holds the text: --text NAME",
         )
-    if "text" in found:
-        _one_language(anchor, made)
-    return found
+    return [one for one in there if not on or one in on]
+
+
+def incidences(channel: str, a: Sample, b: Sample) -> tuple[Incidence, Incidence]:
+    """Which types of a channel occur in which units, of the anchor and of the set."""
+    if channel == "text":
+        return a.words.grouped(a.unit), b.words.grouped(b.unit)
+    if channel == "tags":
+        mine = case_tags(b.tags)
+        keys = [key for key in case_tags(a.tags) if key in mine]
+        return of_tags(a.items(), keys), of_tags(b.items(), keys)
+    levels = levels_of(a.features, b.features)
+    return of_features(a.items(), levels), of_features(b.items(), levels)
 
 
 def _has(sample: Sample, channel: str) -> bool:

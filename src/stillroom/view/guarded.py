@@ -1,8 +1,11 @@
 """The guard's verdict in words that a newcomer understands."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from stillroom.stages.monitor import Watched
+
+Told = dict[str, Any]
 
 VERDICTS = {
     "PASS": "PASS: the rare cases are alive. A loss of a fifth of them is ruled out.",
@@ -17,7 +20,7 @@ TESTS = {
 }
 
 
-def words(report: dict[str, Any]) -> str:
+def words(report: Told) -> str:
     """The verdict, its reasons, and what was lost, for a terminal."""
     lines = [VERDICTS[report["verdict"]], ""]
     for name, one in report["channels"].items():
@@ -36,13 +39,40 @@ def words(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _test(part: dict[str, Any]) -> str:
+def _test(part: Told) -> str:
     said = f"{TESTS[part['name']]}: p {part['p']:.2g}, alarm at {part['alpha']:.2g}"
     if part["effect"] is None:
         return said
     low, high = part["interval"]
     left = f"{100 * part['effect']:.0f} % left ({100 * low:.0f} to {100 * high:.0f})"
     return f"{said}; {left}" + (f"; {part['needs']:,} units would decide" if part["needs"] else "")
+
+
+def headline(comparisons: Sequence[Told]) -> str:
+    """The gravest verdict of a run in one sentence, for the top of a page."""
+    order = ("ALARM", "UNDERPOWERED", "PASS")
+    verdict = min((one["verdict"] for one in comparisons), key=order.index)
+    grave = [one for one in comparisons if one["verdict"] == verdict]
+    pairs = "; ".join(f"{one['set']} beside {one['anchor']}" for one in grave[:2])
+    pairs += f" and {len(grave) - 2} more" if len(grave) > 2 else ""
+    if verdict == "PASS":
+        return f"The rare cases are alive: a loss of a fifth of them is ruled out ({pairs})."
+    if verdict == "ALARM":
+        return f"ALARM: rare cases are missing ({pairs}): {grave[0]['why']}."
+    return f"Too small to tell whether the rare cases are alive ({pairs}): {grave[0]['why']}."
+
+
+def foretold(told: Told) -> str:
+    """What a loop would leave of an anchor, channel by channel; `told` is foresight's."""
+    lines = [f"{told['anchor']}: {told['generations']} generations, each made from the last."]
+    for name, one in told["channels"].items():
+        lines += ["", f"{name}: {one['types']:,} types in {one['units']:,} units"]
+        lines.append(f"  {one['words']}")
+        lines += [
+            f"  {curve['name']}: {curve['types']:,} types, {100 * curve['share'][-1]:.0f} % left"
+            for curve in one["bins"]
+        ]
+    return "\n".join(lines)
 
 
 def watched(seen: Watched) -> str:
