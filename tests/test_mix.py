@@ -467,5 +467,5 @@ def test_the_packaged_recipe(tmp_path: Path) -> None:
     assert code == 0, err
     told = json.loads((tmp_path / "run" / "mix" / "manifest.json").read_text())
     assert told["sources"][0]["tiers"] == {"A": told["counts"]["anchor"] + told["counts"]["guard"]}
-    assert told["sources"][0]["years"].keys() == {"2021"}
+    assert told["sources"][0]["vintages"] == {"2021": told["sources"][0]["tiers"]}
     assert "BSD-3-Clause" in (tmp_path / "run" / "mix" / "README.md").read_text()

@@ -250,7 +250,8 @@ def _types(document: Document) -> dict[int, str]:
 
 
 def _around(text: str, words: str) -> str:
-    """A piece of the text with the words in it, or its beginning."""
+    """A piece of the text with the words in it, or its beginning; "…" where it was cut."""
     at = max(0, text.lower().find(words.partition(" ")[0]))
-    piece = text[max(0, at - AROUND) : at + AROUND + len(words)]
-    return " ".join(piece.split())
+    first, last = max(0, at - AROUND), at + AROUND + len(words)
+    piece = " ".join(text[first:last].split())
+    return f"{'…' * (first > 0)}{piece}{'…' * (last < len(text))}"

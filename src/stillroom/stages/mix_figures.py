@@ -1,6 +1,5 @@
 """What a mix's manifest says of it: counts, shares, depths, and what came of every source."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,7 @@ def source(told: Candidates, picked: Selection, number: int) -> dict[str, Any]:
         "reasons": counted(picked.reason[out], told.reasons),
         "derived": int((own & (told.pool == DERIVED)).sum()),
         "tiers": counted(told.tier[taken], list(TIERS)),
-        "years": dict(_years(told.latest[taken])),
+        "vintages": _vintages(told.latest[taken], told.tier[taken]),
         "examples": ids,
     }
 
@@ -58,6 +57,11 @@ def lowest(slices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(slices, key=lambda one: not one["refused_more"])[:LOWEST]
 
 
-def _years(latest: npt.NDArray[np.int32]) -> Iterator[tuple[str, int]]:
-    years, counts = np.unique(latest // 10_000, return_counts=True)
-    yield from zip(map(str, years.tolist()), counts.tolist(), strict=True)
+def _vintages(
+    latest: npt.NDArray[np.int32], tier: npt.NDArray[np.int8]
+) -> dict[str, dict[str, int]]:
+    """Records by the year of their latest possible date ("0": undated), then by tier."""
+    years = latest // 10_000
+    return {
+        str(year): counted(tier[years == year], list(TIERS)) for year in np.unique(years).tolist()
+    }

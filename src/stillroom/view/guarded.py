@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from stillroom.stages.guard import GRAVITY
 from stillroom.stages.monitor import Watched
 
 Told = dict[str, Any]
@@ -50,16 +51,51 @@ def _test(part: Told) -> str:
 
 def headline(comparisons: Sequence[Told]) -> str:
     """The gravest verdict of a run in one sentence, for the top of a page."""
-    order = ("ALARM", "UNDERPOWERED", "PASS")
-    verdict = min((one["verdict"] for one in comparisons), key=order.index)
+    verdict = min((one["verdict"] for one in comparisons), key=GRAVITY.index)
     grave = [one for one in comparisons if one["verdict"] == verdict]
     pairs = "; ".join(f"{one['set']} beside {one['anchor']}" for one in grave[:2])
-    pairs += f" and {len(grave) - 2} more" if len(grave) > 2 else ""
+    pairs += f"; {len(grave) - 2} more" if len(grave) > 2 else ""
     if verdict == "PASS":
-        return f"The rare cases are alive: a loss of a fifth of them is ruled out ({pairs})."
+        return f"The rare cases are alive: at least {_kept(grave)} of them are kept ({pairs})."
     if verdict == "ALARM":
-        return f"ALARM: rare cases are missing ({pairs}): {grave[0]['why']}."
-    return f"Too small to tell whether the rare cases are alive ({pairs}): {grave[0]['why']}."
+        return f"ALARM: rare cases are missing ({pairs}){_missing(grave[0])}."
+    why = _first(grave[0])["why"]
+    return f"Too small to tell whether the rare cases are alive ({pairs}): {why}."
+
+
+def _kept(comparisons: Sequence[Told]) -> str:
+    """The least share that is kept for sure, of all channels that have a tail."""
+    ends = [part["interval"][0] for one in comparisons for channel in one["channels"].values()
+            for part in channel["parts"] if part["interval"]]  # fmt: skip
+    return f"{100 * min(ends):.0f} %"
+
+
+def _first(one: Told) -> Told:
+    """The first channel that has the comparison's verdict."""
+    found: Told = next(
+        channel for channel in one["channels"].values() if channel["verdict"] == one["verdict"]
+    )
+    return found
+
+
+def _missing(one: Told) -> str:
+    """In which channels, and the surest loss."""
+    channels = [name for name, found in one["channels"].items() if found["verdict"] == "ALARM"]
+    said = (
+        f", as its {' and '.join(channels)} show"
+        if len(channels) > 1
+        else (f", as its {channels[0]} {'shows' if channels[0] == 'text' else 'show'}")
+    )
+    if not one["lost"] or one["lost"][0]["corrected"] > one["alpha"]:
+        return said
+    lost = one["lost"][0]
+    anchor, made = one["channels"][lost["channel"]]["units"]
+    due = lost["anchor"] / anchor * made
+    return f"{said}: {lost['set']:,} units have {_short(lost['slice'])}, {due:,.0f} should"
+
+
+def _short(text: str) -> str:
+    return f"“{text[:80]} …”" if len(text) > 80 else f"“{text}”"
 
 
 def foretold(told: Told) -> str:

@@ -2,6 +2,9 @@
 
     heading    the four sentences, the pass rate beside the checker's power, the findings
     slices     the worst groups of records; the curriculum as a heat map; charts
+    lab        of the collapse laboratory: what the arms lost
+    mix        what a mix with human data is made of, where there is one
+    guard      whether the rare cases are alive, where that was tested
     student    what a distillation came to, where there is one
     browser    records, which the page's script searches and filters; packed, see bodies.py
 
@@ -22,7 +25,19 @@ from stillroom.dataset import Dataset
 from stillroom.parts import Shard, generation_folder
 from stillroom.record import Record
 from stillroom.stages import card
-from stillroom.view import charts, student, student_charts, student_tables
+from stillroom.view import (
+    charts,
+    guard_charts,
+    guard_tables,
+    guarded,
+    lab_charts,
+    lab_tables,
+    mix_charts,
+    mix_tables,
+    student,
+    student_charts,
+    student_tables,
+)
 from stillroom.view.bodies import CHUNK, Entry, fit, packed
 from stillroom.view.entries import Reader
 from stillroom.view.slices import FEW, grid, slices
@@ -43,15 +58,15 @@ def write_page(run: Path, world: World | None) -> Path:
     reader = Reader(world, one)
     for record, chosen in _records(run, one["generations"]):
         reader.add(record, chosen)
-    told = student_tables.read_report(run)
     pictured = charts.charts(reader.tally, reader.features, reader.featured)
-    drawn = [*pictured, *(student_charts.charts(told) if told else [])]
+    said, drawn, parts = _stages(run, one["world"])
+    drawn = [*pictured, *drawn]
     found, tag = slices(reader.tally), reader.tally.main
     context = {
         "one": one,
         "name": run.resolve().name,
-        "sentences": [*sentences(one)[:4], *([student.headline(told)] if told else [])],
-        "student": student_tables.section(told) if told else None,
+        "sentences": [*sentences(one)[:4], *said],
+        **parts,
         "slices": found[:SLICES],
         "few": FEW,
         "all_slices": len(found),
@@ -67,6 +82,26 @@ def write_page(run: Path, world: World | None) -> Path:
     kept = fit(reader.kept, left - sum(map(len, rest[1])), tag)
     files.write_file(run / "report.html", _render(context, rest, kept))
     return run / "report.html"
+
+
+def _stages(run: Path, world: str) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
+    """Of the stages that a run went through: sentences for the top, charts, sections."""
+    mixes, guard = mix_tables.read_mixes(run), guard_tables.read_report(run)
+    lab, told = lab_tables.read_curves(run, world), student_tables.read_report(run)
+    said = [lab_tables.headline(lab)] if lab else []
+    said += [guarded.headline(guard["comparisons"])] if guard else []
+    said += [student.headline(told)] if told else []
+    drawn = lab_charts.charts(lab) if lab else []
+    drawn += mix_charts.charts(mixes) if mixes else []
+    drawn += guard_charts.charts(guard) if guard else []
+    drawn += student_charts.charts(told) if told else []
+    parts = {
+        "lab": lab_tables.section(lab) if lab else None,
+        "mix": mix_tables.section(mixes) if mixes else None,
+        "guard": guard_tables.section(guard) if guard else None,
+        "student": student_tables.section(told) if told else None,
+    }
+    return said, drawn, parts
 
 
 def _records(run: Path, generations: int) -> Iterator[tuple[Record, bool]]:
