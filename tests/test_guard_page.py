@@ -409,6 +409,8 @@ def test_a_laboratory_of_documents_has_perplexity(lab: Path) -> None:
         "Perplexity of rare words", "Perplexity of all words", "Rare types that live",
     ]  # fmt: skip
     assert "have a perplexity of" in lab_tables.headline(told)
+    told["arms"]["replace"]["points"][1]["perplexity"]["rare"]["low"] = -5.0
+    assert '"low": 1.0' in json.dumps(lab_charts.charts(told)[0]["spec"])  # no perplexity is less
     assert lab_tables.section(told)["near"] is None
 
 

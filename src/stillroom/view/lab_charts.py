@@ -76,9 +76,11 @@ def _curves(told: Told, title: str, what: str, part: str, share: bool) -> Told:
 
 
 def _end(found: Told, name: str, share: bool) -> float | None:
-    """An end of an interval, no further than shares go."""
+    """An end of an interval, no further than shares or perplexities go."""
     end = found[name]
-    return end if end is None or not share else min(1.0, max(0.0, float(end)))
+    if end is None:
+        return None
+    return min(1.0, max(0.0, float(end))) if share else max(1.0, float(end))
 
 
 def _predicted(alt: Any, told: Told, arms: list[str], part: str) -> Any:
