@@ -55,7 +55,7 @@ class Topics(World):
         return ({"n": n} for n in range(10_000))
 
     def make(self, task, ctx):
-        rare = ctx.rng.random() < 0.02
+        rare = ctx.rng.random() < 0.015
         topic = f"rare {ctx.rng.integers(10)}" if rare else f"common {ctx.rng.integers(2)}"
         return [{"topic": topic, "text": EVIL + f" {topic}, number {task['n']}"}]
 
@@ -71,10 +71,10 @@ EVIL = WORDS
 
 
 def anchor_rows(count: int) -> list[Told]:
-    """Records of the same topics, of which a fifth are rare."""
+    """Records of the same topics, of which three in ten are rare."""
     rng, rows = random.Random(4), []
     for number in range(count):
-        rare = rng.random() < 0.2
+        rare = rng.random() < 0.3
         topic = f"rare {rng.randrange(10)}" if rare else f"common {rng.randrange(2)}"
         rows.append({"text": f"{EVIL} {topic}, {number} of the anchor", "topic": topic + EVIL})
     return rows
