@@ -430,6 +430,7 @@ def test_a_neural_student_samples_the_likeliest_of_a_mass(tmp_path: Path) -> Non
     assert {one.ids[0] for one in greedy} == {int(ranked[0])}
 
 
+@pytest.mark.slow
 def test_a_neural_student_is_the_same_in_any_process(tmp_path: Path) -> None:
     world = Collapse(
         student="neural", arms=("replace", "top-p"), seeds=(1,), generations=2, n=400,

@@ -86,7 +86,7 @@ def test_pass_takes_enough_records(tmp_path: Path) -> None:
     assert needs
     assert min(needs) > 500
     assert "would decide" in report.why
-    many = [write(tmp_path / f"many{n}.jsonl", tagged(rng, 30_000, 0.1)) for n in range(2)]
+    many = [write(tmp_path / f"many{n}.jsonl", tagged(rng, 20_000, 0.36)) for n in range(2)]
     assert stillroom.guard(many[0], many[1]).verdict == "PASS"
 
 
@@ -127,10 +127,10 @@ def halves(
 
 
 LOST: dict[str, tuple[dict[str, Any], int, Callable[[Record], bool]]] = {
-    "lessons": ({}, 1500, lambda record: record.tags["difficulty"] in ("9", "10")),
+    "lessons": ({}, 900, lambda record: record.tags["difficulty"] in ("9", "10")),
     "hello": ({}, 2400, lambda record: min(record.data["a"], record.data["b"]) < 100),
     "nim": ({"generations": 1}, 2400, lambda record: record.data["heap"] == 13),
-    "projectile": ({}, 1500, lambda record: record.data["course"][-1]["x"] > 70),
+    "projectile": ({}, 800, lambda record: record.data["course"][-1]["x"] > 70),
     "clinic": ({"table": "patients.csv"}, 2400, lambda record: record.data["age"] > 85),
     "quiz": ({}, 900, lambda record: record.task["letter"] in "kgwy"),
 }
@@ -157,9 +157,10 @@ def test_a_planted_loss_is_found_in_every_world(
     )  # fmt: skip
     first, second, poor = halves(result.dataset, world.show, lost)
     anchor = write(tmp_path / "anchor.jsonl", first)
-    whole = stillroom.guard(write(tmp_path / "whole.jsonl", second), anchor)
+    on = ("tags",) if name == "lessons" else ()  # its texts have so many types that they take long
+    whole = stillroom.guard(write(tmp_path / "whole.jsonl", second), anchor, on=on)
     assert whole.verdict != "ALARM", whole.why
-    report = stillroom.guard(write(tmp_path / "poor.jsonl", poor), anchor)
+    report = stillroom.guard(write(tmp_path / "poor.jsonl", poor), anchor, on=on)
     assert report.verdict == "ALARM", report.why
 
 
@@ -288,9 +289,9 @@ def test_the_false_alarms_of_many_null_trials(tmp_path: Path) -> None:
         types = rng.choice(60, size=units, p=shares).astype(np.uint64) + np.uint64(1)
         return Incidence(units, np.arange(units), types * np.uint64(0x9E3779B97F4A7C15))
 
-    for trial in range(200):
+    for trial in range(120):
         alarms += compare(drawn(400), drawn(300), alpha=0.05, seed=trial).verdict == "ALARM"
-    assert alarms <= 20  # 10 are expected, 3 standard errors are 9
+    assert alarms <= 13  # 6 are expected, 3 standard errors are 7
 
 
 def test_a_stream_goes_on_after_a_restart_and_may_be_looked_at_any_time(tmp_path: Path) -> None:
