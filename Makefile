@@ -28,6 +28,8 @@ bench: .venv/.ready
 	$(BIN)/python bench/lessons.py
 	$(BIN)/python bench/teachers.py
 	$(BIN)/python bench/distill.py
+	$(BIN)/python bench/guard.py
+	$(BIN)/python bench/collapse.py
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Stillroom needs Python 3.11 or later; say which: make PYTHON=python3.11")'
