@@ -33,12 +33,15 @@ class Estimate(NamedTuple):
 
 class Left(NamedTuple):
     """What is left of the tail: of its mass in all, of each band's mass that can be told, and of
-    its types at equal n. `bands` is empty where no band has enough units of the anchor.
+    its types at equal n. `untold`: how often types of other bands are in a unit of the anchor;
+    `short`: how many times more units would tell of the largest of these.
     """
 
     mass: Estimate
     bands: tuple[Estimate, ...]
     types: Estimate
+    untold: float
+    short: float
 
 
 def ratios(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> Left:
@@ -54,7 +57,11 @@ def ratios(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> Left:
     spread = np.square(without - without.mean(axis=0)).sum(axis=0)
     errors = np.sqrt((GROUPS - 1) / GROUPS * spread)
     mass, types, *banded = (Estimate(*one) for one in zip(whole, errors.tolist(), strict=True))
-    return Left(mass, tuple(one for one, n in zip(banded, told, strict=True) if n >= LEAST), types)
+    enough = tuple(one for one, n in zip(banded, told, strict=True) if n >= LEAST)
+    few = [n for n in told if 0 < n < LEAST]
+    return Left(
+        mass, enough, types, 2 * sum(few) / pool.anchor, LEAST / max(few, default=float(LEAST))
+    )
 
 
 def _crossed(

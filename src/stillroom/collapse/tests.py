@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from stillroom.collapse.diagnosis import Lost, lost_types, meters
-from stillroom.collapse.effects import GROUPS, LEAST, Estimate, ratios
+from stillroom.collapse.effects import GROUPS, LEAST, Estimate, Left, ratios
 from stillroom.collapse.exact import fewer, normal_quantile
 from stillroom.collapse.exchange import (
     Mask,
@@ -38,6 +38,8 @@ SHARES = {"share": 0.45, "types": 0.35, "bets": 0.1, "slices": 0.1}  # of alpha
 POINTS = 200  # of the bets' path that are kept for a picture
 FLOOR = 0.8
 """PASS: the lower bound of each ratio, at level alpha, is at least this."""
+UNTOLD = 0.01
+"""... and types of bands of which nothing can be told are at most so often in a unit."""
 QUIET = 0.1
 """... and neither test of the tail has a p-value below this: nearly seen is not ruled out."""
 
@@ -134,7 +136,7 @@ def compare(
     )
     having = pool.unit[spread(pool, rare)]
     few = len(np.unique(having[having < units[0]]))
-    verdict, why = _verdict(parts, few, units)
+    verdict, why = _verdict(parts, few, units, left if said is None else None)
     return Result(verdict, why, units, int(rare.sum()), parts, lost, printed, path)
 
 
@@ -163,7 +165,9 @@ def _needed(found: Estimate, t: float, alpha: float, units: int) -> int:
     return int(units * max(1.0, factor * factor)) + 1
 
 
-def _verdict(parts: tuple[Part, ...], few: int, units: tuple[int, int]) -> tuple[Verdict, str]:
+def _verdict(
+    parts: tuple[Part, ...], few: int, units: tuple[int, int], left: Left | None
+) -> tuple[Verdict, str]:
     loud = [part for part in parts if part.alarm]
     if loud:
         return "ALARM", "; ".join(_words(part) for part in loud)
@@ -178,6 +182,12 @@ def _verdict(parts: tuple[Part, ...], few: int, units: tuple[int, int]) -> tuple
         return "UNDERPOWERED", (
             f"nothing was seen, but a loss of a fifth can't be ruled out: about {max(needs):,} "
             "units a set would decide"
+        )
+    if left is not None and left.untold > UNTOLD:
+        return "UNDERPOWERED", (
+            f"nothing was seen, but in {100 * left.untold:.0f} of 100 units are types so rare that "
+            f"nothing can be told of them: about {int(units[0] * left.short) + 1:,} units a set "
+            "would decide"
         )
     near = [part for part in parts if part.interval and part.p < QUIET]
     if near:
