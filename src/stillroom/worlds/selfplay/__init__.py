@@ -1,0 +1,1 @@
+"""Self-play: games that a net plays against itself (docs/selfplay.md)."""
