@@ -13,7 +13,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,13 +74,12 @@ def game_of(name: str, **options: Any) -> Game:
     UserError for a name that isn't known, for an
     option or a size that the game can't have, and for a file that doesn't define a game.
     """
-    if name.endswith(".py"):
-        return _made(str(Path(name).resolve()), tuple(sorted(options.items())))
     if name.startswith("openspiel:"):
         from stillroom.worlds.selfplay.openspiel import openspiel_game
 
         return openspiel_game(name.partition(":")[2], **options)
-    if name not in GAMES:
+    own = name.endswith(".py")
+    if name not in GAMES and not own:
         near = difflib.get_close_matches(name, GAMES, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(
@@ -88,19 +87,23 @@ def game_of(name: str, **options: Any) -> Game:
             do=f"{hint}there is {', '.join(GAMES)}; give a game of your own as FILE.py, one of "
             "OpenSpiel as openspiel:NAME",
         )
-    return _made(name, tuple(sorted(options.items())))
+    make: Callable[..., Game] = _made
+    if not all(type(value) in (int, float, str, bool) for value in options.values()):
+        make = _made.__wrapped__  # what can't be looked up: the game refuses it in its own words
+    path = str(Path(name).resolve()) if own else name
+    return make(path, **dict(sorted(options.items())))
 
 
-@cache
-def _made(name: str, options: tuple[tuple[str, Any], ...]) -> Game:
+@lru_cache(maxsize=None, typed=True)
+def _made(name: str, **options: Any) -> Game:
     own = name.endswith(".py")
     maker = _own_maker(Path(name)) if own else _maker(name)
     known = inspect.signature(maker).parameters
-    for option, _ in options:
+    for option in options:
         if option not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes no options"
             raise UserError(f"{name} has no option {option!r}", do=takes)
-    made = maker(**dict(options))
+    made: Game = maker(**options)
     if own:
         check_game(made, name)
     return made
