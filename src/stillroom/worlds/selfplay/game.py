@@ -13,8 +13,9 @@ import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -69,31 +70,40 @@ class Game:
 def game_of(name: str, **options: Any) -> Game:
     """The game of that name, or that a file of your own defines; `size=9`, `komi=7.5` and the like.
 
-    The same name and options give the same object. UserError for a name that isn't known, for an
+    The same name and options give the same object. `openspiel:breakthrough` is a game of OpenSpiel.
+    UserError for a name that isn't known, for an
     option or a size that the game can't have, and for a file that doesn't define a game.
     """
-    if name.endswith(".py"):
-        return _made(str(Path(name).resolve()), tuple(sorted(options.items())))
-    if name not in GAMES:
+    if name.startswith("openspiel:"):
+        from stillroom.worlds.selfplay.openspiel import openspiel_game
+
+        return openspiel_game(name.partition(":")[2], **options)
+    own = name.endswith(".py")
+    if name not in GAMES and not own:
         near = difflib.get_close_matches(name, GAMES, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(
             f"no game is called {name!r}",
-            do=f"{hint}there is {', '.join(GAMES)}; give a game of your own as FILE.py",
+            do=f"{hint}there is {', '.join(GAMES)}; give a game of your own as FILE.py, one of "
+            "OpenSpiel as openspiel:NAME",
         )
-    return _made(name, tuple(sorted(options.items())))
+    make: Callable[..., Game] = _made
+    if not all(type(value) in (int, float, str, bool) for value in options.values()):
+        make = _made.__wrapped__  # what can't be looked up: the game refuses it in its own words
+    path = str(Path(name).resolve()) if own else name
+    return make(path, **dict(sorted(options.items())))
 
 
-@cache
-def _made(name: str, options: tuple[tuple[str, Any], ...]) -> Game:
+@lru_cache(maxsize=None, typed=True)
+def _made(name: str, **options: Any) -> Game:
     own = name.endswith(".py")
     maker = _own_maker(Path(name)) if own else _maker(name)
     known = inspect.signature(maker).parameters
-    for option, _ in options:
+    for option in options:
         if option not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes no options"
             raise UserError(f"{name} has no option {option!r}", do=takes)
-    made = maker(**dict(options))
+    made: Game = maker(**options)
     if own:
         check_game(made, name)
     return made
@@ -111,9 +121,23 @@ def _maker(name: str) -> Callable[..., Game]:
 
 
 def _own_maker(path: Path) -> Callable[..., Any]:
-    if not path.is_file():
-        raise UserError(f"there is no file {path.name}", path, "give the path of your game's file")
-    found = importlib.util.spec_from_file_location(f"stillroom_game_{path.stem}", path)
+    maker = own_function(str(path), "game")
+    if maker is None:
+        raise UserError("the file has no function game()", path, "see examples/own_game.py")
+    return maker
+
+
+def own_function(path: str, name: str) -> Callable[..., Any] | None:
+    """A function of a user's file, None if it has none of that name. UserError: see `game_of`."""
+    found = getattr(_own_module(str(Path(path).resolve())), name, None)
+    return found if callable(found) else None
+
+
+@cache
+def _own_module(path: str) -> ModuleType:
+    if not Path(path).is_file():
+        raise UserError(f"there is no file {path}", do="give the path of your game's file")
+    found = importlib.util.spec_from_file_location(f"stillroom_game_{Path(path).stem}", path)
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
@@ -123,13 +147,9 @@ def _own_maker(path: Path) -> Callable[..., Any]:
         where = f"{path}, line {wrong.lineno}"
         raise UserError(f"syntax error: {wrong.msg}", where, (wrong.text or "").strip()) from None
     except Exception as wrong:
-        raise UserError(
-            f"importing the file raised {type(wrong).__name__}: {wrong}", path
-        ) from wrong
-    maker: Callable[..., Any] | None = getattr(module, "game", None)
-    if not callable(maker):
-        raise UserError("the file has no function game()", path, "see examples/own_game.py")
-    return maker
+        what = f"importing the file raised {type(wrong).__name__}: {wrong}"
+        raise UserError(what, path) from wrong
+    return module
 
 
 def check_game(game: Any, where: object = "", plays: int = 20) -> None:

@@ -1,6 +1,6 @@
 """What the compiled rules share: bits of a word, a mixing hash, the symmetries of a board.
 
-Numbers are cast to uint64 wherever they meet a word: Numba makes uint64 + int64 a float.
+Numbers are cast wherever they meet a word: to Numba, uint64 + int64 is a float.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,6 +34,12 @@ def bit(cell: int) -> np.uint64:
 
 
 @compiled
+def signed(word: np.uint64) -> int:
+    """A word as an ordinary number, which it meets without becoming a float."""
+    return np.int64(word)  # type: ignore[return-value]  # int() would leave it unsigned
+
+
+@compiled
 def count(word: np.uint64) -> int:
     """How many bits are set."""
     word = word - ((word >> ONE) & np.uint64(0x5555555555555555))
@@ -41,8 +47,7 @@ def count(word: np.uint64) -> int:
         (word >> np.uint64(2)) & np.uint64(0x3333333333333333)
     )
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    word = (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
-    return np.int64(word)  # type: ignore[return-value]  # int() would leave it unsigned
+    return signed((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @compiled
