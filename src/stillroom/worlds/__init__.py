@@ -24,6 +24,7 @@ OURS = {
     "lessons": ("stillroom.worlds.lessons", "Lessons", ""),
     "written": ("stillroom.worlds.lessons.written", "Written", ""),
     "drills": ("stillroom.worlds.lessons.drills", "Drills", ""),
+    "selfplay": ("stillroom.worlds.selfplay", "SelfPlay", "selfplay"),
 }
 TAUGHT = {"lessons": "written"}  # with a teacher, which world stands in for one of ours
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stillroom.worlds.selfplay import slots as slots_
 from stillroom.worlds.selfplay.choosing import PUCT, Settings, halving
-from stillroom.worlds.selfplay.game import Game
+from stillroom.worlds.selfplay.game import Game, State
 from stillroom.worlds.selfplay.net import Evaluate
 from stillroom.worlds.selfplay.rules import addresses
 from stillroom.worlds.selfplay.slots import FRESH, IDLE, OVER, READY, SLOT
@@ -23,11 +23,10 @@ class Played(NamedTuple):
 
     number: int  # of its key
     opening: NDArray[np.int32]
-    state: NDArray[np.uint64]  # [n, words]
     policy: NDArray[np.float32]  # [n, A]
     visits: NDArray[np.int32]  # [n, A]
     searched: NDArray[np.void]  # slots.SEARCHED [n]
-    end: NDArray[np.uint64]  # [words]: the last position
+    end: State  # [words]: the last position
     result: int  # of the player to move there
     resigned: bool
     stubborn: bool
@@ -61,7 +60,7 @@ class _Table:
             slots_.new_cache(game, entries),
             self._exchange,
             settings,
-            np.stack([halving(settings.considered, n) for n in _budgets(settings)]),
+            _tables(settings),
         )
         self._where, self._tree = addresses(game), new_tree(game, size, nodes)
         self._asking = 0
@@ -85,10 +84,13 @@ class _Table:
             yield int(g)
 
 
-def _budgets(settings: Settings) -> tuple[int, int]:
-    """Both tables of visits must be of one size."""
-    most = max(settings.simulations, settings.fast)
-    return most, most
+def _tables(settings: Settings) -> NDArray[np.int32]:
+    """The order of visits in a full and in a fast search: [2, considered + 1, simulations]."""
+    budgets = (settings.simulations, settings.fast)
+    tables = np.zeros((2, settings.considered + 1, max(budgets)), np.int32)
+    for table, simulations in zip(tables, budgets, strict=True):
+        table[:, :simulations] = halving(settings.considered, simulations)
+    return tables
 
 
 def play_games(
@@ -132,7 +134,6 @@ def _played(slots: slots_.Slots, g: int, number: int) -> Played:
     return Played(
         number,
         slots.random[g, :opening].copy(),
-        slots.state[g, :made].copy(),
         slots.policy[g, :made].copy(),
         slots.visits[g, :made].copy(),
         slots.searched[g, :made].copy(),
@@ -147,7 +148,7 @@ def _played(slots: slots_.Slots, g: int, number: int) -> Played:
 def search_positions(
     game: Game,
     evaluate: Evaluate,
-    states: NDArray[np.uint64],
+    states: State,
     settings: Settings,
     key: int = 0,
     slots: int = 64,

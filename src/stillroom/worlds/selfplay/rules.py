@@ -4,6 +4,7 @@ Numba would compile the search anew for each game that it closed over, and find 
 again: compiled functions have a new identity in each process. An address is a number.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numba
@@ -13,7 +14,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from stillroom.worlds.selfplay.game import Game
+from stillroom.errors import UserError
+from stillroom.worlds.selfplay.game import Floats, Game, Ints, Mask, State
 
 _ROW, _MASK = types.Array(types.uint64, 1, "C"), types.Array(types.uint8, 1, "C")
 _PLANES = types.Array(types.float32, 3, "C")
@@ -40,6 +42,11 @@ class Rules(NamedTuple):
 
 def addresses(game: Game) -> NDArray[np.uint64]:
     """Where the game's functions lie in this process, in the order of SIGNATURES."""
+    if not game.compiled:
+        raise UserError(
+            f"{game.name} has no compiled rules, which self-play needs",
+            do="write the game as a file of compiled functions: see examples/own_game.py",
+        )
     found = []
     for name, signature in SIGNATURES.items():
         compiled = getattr(game, name).get_compile_result(signature)
@@ -78,3 +85,64 @@ def rules_at(where: Any) -> Any:
         _plane(where[4]),
         _key(where[5]),
     )
+
+
+def _replay(where: Any, state: Any, moves: Any, first: int, planes: Any, masks: Any) -> None:
+    rules = rules_at(where)
+    rules.start(state)
+    for ply in range(moves.shape[0]):
+        if ply >= first:
+            rules.plane(state, planes[ply - first])
+            rules.legal(state, masks[ply - first])
+        rules.play(state, moves[ply])
+
+
+def _describe(where: Any, states: Any, planes: Any, masks: Any) -> None:
+    rules = rules_at(where)
+    for n in range(states.shape[0]):
+        rules.plane(states[n], planes[n])
+        rules.legal(states[n], masks[n])
+
+
+def _play_all(where: Any, states: Any, actions: Any, results: Any) -> None:
+    rules = rules_at(where)
+    for n in range(states.shape[0]):
+        rules.play(states[n], actions[n])
+        results[n] = rules.result(states[n])
+
+
+@cache
+def _compiled(function: Any, *kinds: Any) -> Any:
+    return numba.njit(kinds, cache=True)(function)
+
+
+def _call(function: Any, *arguments: Any) -> None:
+    """Call a function that is compiled for the arguments' types when it is first needed."""
+    _compiled(function, *(numba.typeof(one) for one in arguments))(*arguments)
+
+
+def _room(game: Game, count: int) -> tuple[Floats, NDArray[np.uint8]]:
+    planes = np.zeros((count, game.planes, game.height, game.width), np.float32)
+    return planes, np.zeros((count, game.actions), np.uint8)
+
+
+def replay(game: Game, moves: Ints, first: int = 0) -> tuple[Floats, Mask]:
+    """Planes [n, planes, height, width] and masks [n, A] before each move from `first` on."""
+    planes, masks = _room(game, len(moves) - first)
+    state = np.zeros(game.words, np.uint64)
+    _call(_replay, addresses(game), state, moves.astype(np.int32), first, planes, masks)
+    return planes, masks
+
+
+def describe(game: Game, states: State) -> tuple[Floats, Mask]:
+    """Planes [n, planes, height, width] and masks [n, A] of states [n, words]."""
+    planes, masks = _room(game, len(states))
+    _call(_describe, addresses(game), states, planes, masks)
+    return planes, masks
+
+
+def play_all(game: Game, states: State, actions: Ints) -> NDArray[np.int32]:
+    """Play an action in each of the states [n, words], in place; the results, 2 where it goes on."""
+    results = np.zeros(len(states), np.int32)
+    _call(_play_all, addresses(game), states, actions.astype(np.int32), results)
+    return results

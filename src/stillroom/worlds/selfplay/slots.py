@@ -78,7 +78,6 @@ class Slots(NamedTuple):
     now: NDArray[np.uint64]  # [G, words]: what is on the board
     noise: NDArray[np.float64]  # [G, A]: Gumbel's, at the root
     random: NDArray[np.int32]  # [G, L]: the moves of the opening
-    state: NDArray[np.uint64]  # [G, L, words]
     searched: NDArray[np.void]  # SEARCHED [G, L]
     policy: NDArray[np.float32]  # [G, L, A]
     visits: NDArray[np.int32]  # [G, L, A]
@@ -110,7 +109,6 @@ def new_slots(game: Game, slots: int, longest: int) -> Slots:
         np.zeros((slots, game.words), np.uint64),
         np.zeros((slots, game.actions)),
         np.zeros((slots, longest), np.int32),
-        np.zeros((slots, longest, game.words), np.uint64),
         np.zeros((slots, longest), SEARCHED),
         np.zeros((slots, longest, game.actions), np.float32),
         np.zeros((slots, longest, game.actions), np.int32),
@@ -295,8 +293,6 @@ def _move(
         slot.resigned, slot.result, slot.phase = 1, -1, OVER
         return
     a = choose(edges, node, settings, slot, slots.noise[g], ply, work)
-    for w in range(now.shape[0]):
-        slots.state[g, made, w] = now[w]
     for b in range(work.shape[0]):
         slots.policy[g, made, b] = work[b]
         slots.visits[g, made, b] = edges[b].count
