@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from stillroom.record import Record
 from stillroom.world import Context, Finding
@@ -14,16 +15,16 @@ from stillroom.worlds.selfplay.lineage import Story, read_story
 PLIES = 8  # of an opening
 
 
-def audit(
-    game: Game, generations: "Sequence[Iterable[Record]]", ctx: Context
-) -> list[Finding]:
+def audit(game: Game, generations: "Sequence[Iterable[Record]]", ctx: Context) -> list[Finding]:
     """Findings on learning, openings, duplicates, tails and resigning."""
     sets = [games_of(records) for records in generations]
     moves = [line for one in sets for line in one.field("moves").to_pylist()]
     found = _learning(read_story(ctx.state)) if ctx.state is not None else []
+    found += _agreement(sets[-1].field("positions").flatten())
     found += _openings(moves)
     found += _duplicates(
-        moves, [p for s in sets for p in s.field("positions").flatten().field("canonical").to_pylist()]
+        moves,
+        [p for s in sets for p in s.field("positions").flatten().field("canonical").to_pylist()],
     )
     results = np.concatenate([s.field("result").to_numpy() for s in sets])
     ended = Counter(how for s in sets for how in s.field("ended").to_pylist())
@@ -49,6 +50,16 @@ def _learning(story: Story) -> list[Finding]:
     ]
 
 
+def _agreement(positions: pa.StructArray) -> list[Finding]:
+    """Whether what the search expects, in the last generation, is what comes of the games."""
+    value, outcome = (positions.field(n).to_numpy().astype(float) for n in ("value", "outcome"))
+    if value.std() == 0 or outcome.std() == 0:
+        return []
+    found = float(np.corrcoef(value, outcome)[0, 1])
+    detail = "" if found > 0 else "who is to move is mistaken somewhere, or nothing is known"
+    return [Finding("value and outcome", found, "correlation", found > 0, detail)]
+
+
 def _openings(moves: list[list[int]]) -> list[Finding]:
     """How many openings there are, as if all were equally frequent: exp of the entropy."""
     lines = Counter(tuple(line[:PLIES]) for line in moves)
@@ -70,10 +81,12 @@ def _duplicates(moves: list[list[int]], canonical: list[str]) -> list[Finding]:
 
 
 def _tails(
-    game: Game, moves: list[list[int]], results: "np.ndarray[tuple[int], np.dtype[np.int8]]",
+    game: Game,
+    moves: list[list[int]],
+    results: "np.ndarray[tuple[int], np.dtype[np.int8]]",
     ended: Counter[str],
 ) -> list[Finding]:
-    """The rare cases: draws, the longest tenth of what is possible, games cut at the cap, passes."""
+    """The rare cases: draws, games of nearly all possible moves, those cut at the cap, passes."""
     count = len(moves)
     found = [
         Finding("draws", 100 * float((results == 0).mean()), "%", None, f"of {count} games"),
@@ -95,9 +108,9 @@ def _tails(
     return found
 
 
-def _given_up(games: "object") -> list[tuple[int, int, bool]]:
+def _given_up(games: pa.StructArray) -> list[tuple[int, int, bool]]:
     """(ply, result for the first player, stubborn) of the games in which a side had given up."""
-    columns = [games.field(name).to_pylist() for name in ("gave_up", "result", "stubborn")]  # type: ignore[attr-defined]
+    columns = [games.field(name).to_pylist() for name in ("gave_up", "result", "stubborn")]
     return [(p, r, s) for p, r, s in zip(*columns, strict=True) if p is not None]
 
 

@@ -7,15 +7,16 @@ what a game draws depends on its key alone, and not on which games are played be
 import math
 from typing import Any
 
-import numba
 import numpy as np
+
+from stillroom.worlds.selfplay.rules import inlined
 
 _LOW, _32 = np.uint64(0xFFFFFFFF), np.uint64(32)
 _FIRST, _SECOND = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _STEP_FIRST, _STEP_SECOND = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 
 
-@numba.njit(forceinline=True)
+@inlined
 def philox(key: Any, counter: Any) -> Any:
     """The first 64 bits of the block that belongs to a key and a counter, uint64 all three."""
     zero = np.uint64(0)
@@ -29,7 +30,7 @@ def philox(key: Any, counter: Any) -> Any:
     return (b << _32) | a
 
 
-@numba.njit(forceinline=True)
+@inlined
 def uniform(stream: Any) -> float:
     """The next number in (0, 1), of 53 bits."""
     word = philox(stream.key, stream.counter)
@@ -37,25 +38,25 @@ def uniform(stream: Any) -> float:
     return (np.float64(word >> np.uint64(11)) + 0.5) / 9007199254740992.0
 
 
-@numba.njit(forceinline=True)
+@inlined
 def below(stream: Any, bound: int) -> int:
     """A whole number from 0 to bound - 1."""
     return min(int(uniform(stream) * bound), bound - 1)
 
 
-@numba.njit(forceinline=True)
+@inlined
 def gumbel(stream: Any) -> float:
     """A standard Gumbel variate."""
     return -math.log(-math.log(uniform(stream)))
 
 
-@numba.njit(forceinline=True)
+@inlined
 def _normal(stream: Any) -> float:
     radius = math.sqrt(-2.0 * math.log(uniform(stream)))
     return radius * math.cos(2.0 * math.pi * uniform(stream))
 
 
-@numba.njit(forceinline=True)
+@inlined
 def gamma(stream: Any, shape: float) -> float:
     """A gamma variate of scale 1 (Marsaglia and Tsang, 2000)."""
     lift = 1.0

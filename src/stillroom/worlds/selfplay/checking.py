@@ -93,6 +93,8 @@ def _position_fault(
     outcome = data["result"] * referee.mover
     if at["ply"] != ply:
         return f"it says ply {at['ply']}"
+    if at["move"] not in legal:
+        return f"move {at['move']} is illegal, of {legal}"
     if at["move"] != data["moves"][ply]:
         return f"move {at['move']}, but the game goes on with {data['moves'][ply]}"
     if at["legal"] != [a in legal for a in range(game.actions)]:

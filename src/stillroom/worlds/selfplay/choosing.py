@@ -7,11 +7,11 @@ and completed Q values (Danihelka et al., ICLR 2022).
 import math
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from stillroom.worlds.selfplay.chance import below, gamma, gumbel, uniform
+from stillroom.worlds.selfplay.rules import inlined
 from stillroom.worlds.selfplay.tree import UNKNOWN, is_known, known_value, mean_value
 
 PUCT, GUMBEL = 0, 1
@@ -60,7 +60,7 @@ def halving(considered: int, simulations: int) -> NDArray[np.int32]:
     return table
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def puct_edge(edges: Any, node: Any, settings: Any) -> int:
     """The edge with the highest upper bound; a proven loss only where there is nothing else."""
     seen = 0.0
@@ -82,7 +82,7 @@ def puct_edge(edges: Any, node: Any, settings: Any) -> int:
     return best
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def add_dirichlet(edges: Any, stream: Any, settings: Any, work: Any) -> None:
     """Mix noise into the root's prior; its concentration is spread over the legal moves."""
     moves = 0
@@ -100,7 +100,7 @@ def add_dirichlet(edges: Any, stream: Any, settings: Any, work: Any) -> None:
             edges[a].prior = kept + settings.noise_share * noise
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def complete(edges: Any, node: Any, settings: Any, out: Any) -> None:
     """Logits plus the scaled values of the moves, completed where a move was not visited.
 
@@ -126,7 +126,7 @@ def complete(edges: Any, node: Any, settings: Any, out: Any) -> None:
             out[a] = -np.inf
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def soften(values: Any) -> None:
     """Softmax in place."""
     most = -np.inf
@@ -141,7 +141,7 @@ def soften(values: Any) -> None:
         values[a] *= scale
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def gumbel_edge(edges: Any, node: Any, settings: Any, work: Any) -> int:
     """Below the root: the edge whose share of the visits falls shortest of the improved policy."""
     complete(edges, node, settings, work)
@@ -156,7 +156,7 @@ def gumbel_edge(edges: Any, node: Any, settings: Any, work: Any) -> int:
     return best
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def gumbel_root(
     edges: Any, node: Any, settings: Any, noise: Any, visited: int, noisy: bool, work: Any
 ) -> int:
@@ -173,14 +173,14 @@ def gumbel_root(
     return best if best >= 0 else spare
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def draw_gumbel(stream: Any, noise: Any, noisy: bool) -> None:
     """Noise for each move of a root, or none."""
     for a in range(noise.shape[0]):
         noise[a] = gumbel(stream) if noisy else 0.0
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def choose(
     edges: Any,
     node: Any,
@@ -204,7 +204,7 @@ def choose(
     return _choose_puct(edges, stream, noisy, work)
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def _choose_solved(edges: Any, node: Any, settings: Any, stream: Any, policy: Any) -> int:
     """Any of the moves that are proven as good as the root."""
     fit = 0
@@ -222,7 +222,7 @@ def _choose_solved(edges: Any, node: Any, settings: Any, stream: Any, policy: An
     return best
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def _choose_puct(edges: Any, stream: Any, noisy: bool, policy: Any) -> int:
     total = 0.0
     for a in range(edges.shape[0]):

@@ -161,14 +161,16 @@ def optimizer_of(net: Net) -> torch.optim.AdamW:
         {"params": [w for w in weights if w.ndim > 1], "weight_decay": DECAY},
         {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=0.0)
+    return torch.optim.AdamW(groups, lr=0.0, fused=True)
 
 
 def loss_of(net: Net, batch: Sequence[torch.Tensor]) -> torch.Tensor:
     """The sum of the heads' losses on a batch of Positions as tensors."""
-    at = Positions(*batch)
+    at: Any = Positions(*batch)  # type: ignore[arg-type]  # its columns as tensors
     said = net.everything(at.planes)
-    total = _mean(_cross_entropy(said.policy + (~at.legal) * -1e4, at.policy), at.trusted)
+    total: torch.Tensor = _mean(
+        _cross_entropy(said.policy + (~at.legal) * -1e4, at.policy), at.trusted
+    )
     total = total + functional.mse_loss(said.value, at.value)
     total = total + REPLY * _mean(_cross_entropy(said.reply, at.reply), at.replied)
     if said.ownership is not None and said.score is not None:
@@ -208,7 +210,7 @@ def train(
             group["lr"] = rate * min(1.0, (done + step + 1) / WARM_UP)
         loss = loss_of(live, _batch(game, data, course.batch, rng))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(live.parameters(), 1.0)
         optimizer.step()
         # Early on an average over many steps would still be the random start.
@@ -220,9 +222,7 @@ def train(
     return total / max(1, len(course.rates))
 
 
-def _batch(
-    game: Game, data: Positions, size: int, rng: np.random.Generator
-) -> list[torch.Tensor]:
+def _batch(game: Game, data: Positions, size: int, rng: np.random.Generator) -> list[torch.Tensor]:
     """Random positions; each symmetry is given to an equal share of them, on average."""
     picked = rng.integers(len(data.value), size=size)
     turns = rng.integers(len(game.symmetries), size=size)

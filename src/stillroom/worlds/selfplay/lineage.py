@@ -1,10 +1,10 @@
-"""What a state holds on disk: the net that acts, what learning goes on from, and where it comes from.
+"""What a state holds on disk: the net that acts, what learning goes on from, and its lineage.
 
-    net.safetensors         acts: a moving average of the live weights
-    live.safetensors        learns
-    optimizer.safetensors   its moments; none before the first step
-    best.safetensors        the strongest net so far, where that isn't the one that acts
-    course.json             hashes back to the random start, steps, losses, matches
+net.safetensors         acts: a moving average of the live weights
+live.safetensors        learns
+optimizer.safetensors   its moments; none before the first step
+best.safetensors        the strongest net so far, where that isn't the one that acts
+course.json             hashes back to the random start, steps, losses, matches
 """
 
 import json

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stillroom.worlds.selfplay.game import GOES_ON, Game, State, new_state
+from stillroom.worlds.selfplay.game import GOES_ON, Game, Ints, State, new_state
 from stillroom.worlds.selfplay.net import Evaluate
 from stillroom.worlds.selfplay.play import PAD
 from stillroom.worlds.selfplay.rules import describe, play_all
@@ -30,7 +30,7 @@ class Match:
 
 def openings(game: Game, count: int, plies: int, rng: np.random.Generator) -> State:
     """Positions [count, words] after 0 to `plies` random moves in which the game goes on."""
-    found = []
+    found: list[State] = []
     mask = np.zeros(game.actions, np.uint8)
     while len(found) < count:
         state = new_state(game)
@@ -44,11 +44,12 @@ def openings(game: Game, count: int, plies: int, rng: np.random.Generator) -> St
     return np.array(found)
 
 
-def best_moves(game: Game, evaluate: Evaluate, states: State) -> NDArray[np.int64]:
+def best_moves(game: Game, evaluate: Evaluate, states: State) -> Ints:
     """The legal move that the policy likes best, in each state [n, words]."""
     planes, masks = describe(game, states)
     logits = logits_of(evaluate, planes)
-    return np.where(masks == 1, logits, -np.inf).argmax(axis=1)
+    best: Ints = np.where(masks == 1, logits, -np.inf).argmax(axis=1).astype(np.int32)
+    return best
 
 
 def logits_of(evaluate: Evaluate, planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -70,7 +71,7 @@ def play_match(game: Game, one: Evaluate, other: Evaluate, begin: State) -> Matc
     going = np.ones(len(states), bool)
     wins = draws = 0
     while going.any():
-        moves = np.zeros(len(states), np.int64)
+        moves = np.zeros(len(states), np.int32)
         for evaluate, turn in ((one, going & ours), (other, going & ~ours)):
             if turn.any():
                 moves[turn] = best_moves(game, evaluate, states[turn])

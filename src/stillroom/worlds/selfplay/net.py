@@ -67,8 +67,8 @@ class Block(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
         self.pooled = nn.Linear(2 * channels, channels) if pools else None
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for weight in self.second.parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.first(x)
@@ -92,16 +92,21 @@ class Moves(nn.Module):
         self.flat = nn.Linear(2 * shape.channels, len(off)) if off else None
         # Where in (map's cells, then the others) an action's logit stands.
         cells = shape.height * shape.width if self.map is not None else 0
-        places = [cell if cell >= 0 else cells + off.index(a) for a, cell in enumerate(shape.cell_of)] if not shape.drop else []
+        places = (
+            [cell if cell >= 0 else cells + off.index(a) for a, cell in enumerate(shape.cell_of)]
+            if not shape.drop
+            else []
+        )
+        self.places: Tensor
         self.register_buffer("places", torch.tensor(places, dtype=torch.int64), persistent=False)
         for head in (self.map, self.flat):
             if head is not None:
                 _small(head)
 
     def forward(self, x: Tensor, pooled: Tensor, allowed: Tensor | None) -> Tensor:
-        parts = []
+        parts: list[Tensor] = []
         if self.map is not None:
-            board = self.map(x)
+            board: Tensor = self.map(x)
             if allowed is not None:
                 return (board * allowed).sum((1, 2))
             parts.append(board.flatten(1))
@@ -226,6 +231,9 @@ def device_of(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
+_trace: Any = torch.jit.trace
+
+
 def evaluator(net: Net, device: str = "cpu") -> Evaluate:
     """The net frozen for inference. The rows of a batch do not depend on one another's bits.
 
@@ -238,7 +246,7 @@ def evaluator(net: Net, device: str = "cpu") -> Evaluate:
     like = torch.zeros((64, shape.planes, shape.height, shape.width), device=where)
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # tracing is deprecated, and still the fastest on a CPU
-        traced = torch.jit.freeze(torch.jit.trace(net.to(where).eval(), like))
+        traced = torch.jit.freeze(_trace(net.to(where).eval(), like))
         if where.type == "cpu":
             traced = torch.jit.optimize_for_inference(traced)
         for _ in range(3):  # the first calls compile

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stillroom.worlds.selfplay import slots as slots_
+from stillroom.worlds.selfplay.advance import advance
 from stillroom.worlds.selfplay.choosing import PUCT, Settings, halving
 from stillroom.worlds.selfplay.game import Game, State
 from stillroom.worlds.selfplay.net import Evaluate
@@ -67,8 +68,7 @@ class _Table:
 
     def step(self) -> bool:
         """Go on with all slots, ask the net once; whether anything is going on."""
-        advance = slots_.advance()
-        asking, over = advance(self._where, self._tree, self.slots, *self._rest, self._asking)
+        asking, over = advance()(self._where, self._tree, self.slots, *self._rest, self._asking)
         if asking:
             rows = -(-asking // PAD) * PAD
             logits, values = self.evaluate(self._exchange.planes[:rows])

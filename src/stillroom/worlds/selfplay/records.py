@@ -56,7 +56,7 @@ GAME = pa.struct(
 def packed(planes: Floats) -> tuple[NDArray[np.uint8], Floats]:
     """Planes [n, P, ...] as bits [n, bytes] and levels [n, P]; each may hold 0 and one number."""
     flat = planes.reshape(*planes.shape[:2], -1)
-    levels = flat.max(axis=2)
+    levels: Floats = flat.max(axis=2)
     there = flat != 0
     if (there & (flat != levels[:, :, None])).any():
         raise ValueError("a plane must hold 0 and one positive number, so that bits can keep it")
@@ -66,9 +66,8 @@ def packed(planes: Floats) -> tuple[NDArray[np.uint8], Floats]:
 def unpacked(bits: NDArray[np.uint8], levels: Floats, shape: tuple[int, int, int]) -> Floats:
     """Planes [n, P, height, width] from bits [n, bytes] and levels [n, P]."""
     count = shape[0] * shape[1] * shape[2]
-    there = np.unpackbits(bits, axis=1, count=count).reshape(-1, *shape)
-    planes: Floats = there * levels[:, :, None, None].astype(np.float32)
-    return planes
+    there: Floats = np.unpackbits(bits, axis=1, count=count).reshape(-1, *shape).astype(np.float32)
+    return there * levels[:, :, None, None]
 
 
 def canonical(planes: Floats, cells: Ints) -> tuple[list[str], list[int]]:
@@ -82,9 +81,9 @@ def canonical(planes: Floats, cells: Ints) -> tuple[list[str], list[int]]:
         image = np.empty_like(flat)
         image[:, :, turn] = flat
         images.append([bits.tobytes() for bits in packed(image)[0]])
-    levels = [level.astype("<f4").tobytes() for level in flat.max(axis=2)]
+    tops = [level.astype("<f4").tobytes() for level in flat.max(axis=2)]
     hashes, symmetries = [], []
-    for rows, level in zip(zip(*images, strict=True), levels, strict=True):
+    for rows, level in zip(zip(*images, strict=True), tops, strict=True):
         best = min(rows)
         hashes.append(blake2b(best + level, digest_size=8).hexdigest())
         symmetries.append(rows.index(best))

@@ -4,8 +4,9 @@ Numba would compile the search anew for each game that it closed over, and find 
 again: compiled functions have a new identity in each process. An address is a number.
 """
 
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -27,6 +28,14 @@ SIGNATURES = {
     "plane": types.void(_ROW, _PLANES),
     "key": types.uint64(_ROW),
 }
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def inlined(function: Function) -> Function:
+    """Compile with Numba into whoever calls it; as in NumPy, no division is guarded."""
+    return cast(Function, numba.njit(error_model="numpy", forceinline=True)(function))
 
 
 class Rules(NamedTuple):
@@ -58,11 +67,11 @@ def _function_at(signature: Any) -> Any:
     """A compiled function from an address to something that can be called."""
     kind = types.FunctionType(signature)
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def function_at(typing: Any, address: Any) -> Any:
         def build(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
             pointer = builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
-            made = cgutils.create_struct_proxy(kind)(context, builder)
+            made = cgutils.create_struct_proxy(kind)(context, builder)  # type: ignore[no-untyped-call]
             made.jit_addr = made.c_addr = pointer
             return made._getvalue()
 
@@ -74,7 +83,7 @@ def _function_at(signature: Any) -> Any:
 _start, _legal, _play, _result, _plane, _key = map(_function_at, SIGNATURES.values())
 
 
-@numba.njit
+@inlined
 def rules_at(where: Any) -> Any:
     """Rules from the addresses of a game's functions."""
     return Rules(
@@ -118,7 +127,12 @@ def _compiled(function: Any, *kinds: Any) -> Any:
 
 def _call(function: Any, *arguments: Any) -> None:
     """Call a function that is compiled for the arguments' types when it is first needed."""
-    _compiled(function, *(numba.typeof(one) for one in arguments))(*arguments)
+    _compiled(function, *kinds_of(arguments))(*arguments)
+
+
+def kinds_of(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Numba's types of some values."""
+    return tuple(numba.typeof(one) for one in values)  # type: ignore[no-untyped-call]
 
 
 def _room(game: Game, count: int) -> tuple[Floats, NDArray[np.uint8]]:
@@ -142,7 +156,7 @@ def describe(game: Game, states: State) -> tuple[Floats, Mask]:
 
 
 def play_all(game: Game, states: State, actions: Ints) -> NDArray[np.int32]:
-    """Play an action in each of the states [n, words], in place; the results, 2 where it goes on."""
+    """Play an action in each state [n, words], in place; the results, 2 where it goes on."""
     results = np.zeros(len(states), np.int32)
     _call(_play_all, addresses(game), states, actions.astype(np.int32), results)
     return results

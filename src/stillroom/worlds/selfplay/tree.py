@@ -10,11 +10,11 @@ array that it passes on, and that would cost more than the search.
 import math
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from stillroom.worlds.selfplay.game import Game
+from stillroom.worlds.selfplay.rules import inlined
 
 UNKNOWN = 2  # neither won (1), drawn (0) nor lost (-1) for certain; of a result: the game goes on
 
@@ -64,7 +64,7 @@ def new_tree(game: Game, slots: int, nodes: int) -> Tree:
     )
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def open_node(
     rules: Any, state: Any, edges: Any, node: Any, scratch: Any, mask: Any, proofs: bool
 ) -> None:
@@ -89,7 +89,7 @@ def open_node(
         settle(edges, node)
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def settle(edges: Any, node: Any) -> None:
     """Solve a node whose edges prove enough: one wins, or all are proven."""
     best, whole = -1, True
@@ -104,7 +104,7 @@ def settle(edges: Any, node: Any) -> None:
         node.solved = best
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def prove_upwards(edges: Any, nodes: Any, n: int) -> None:
     """Tell the nodes above of a node that is solved."""
     while n != 0:
@@ -118,7 +118,7 @@ def prove_upwards(edges: Any, nodes: Any, n: int) -> None:
         n = above
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def back_up(edges: Any, nodes: Any, n: int, value: float) -> None:
     """Count a value of node n's player on every edge from the root to n."""
     while n != 0:
@@ -132,7 +132,7 @@ def back_up(edges: Any, nodes: Any, n: int, value: float) -> None:
         n = above
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def count_proven(edges: Any, nodes: Any, n: int, a: int) -> None:
     """Count the proven value of an edge on it and on every edge above."""
     edge = edges[n, a]
@@ -144,7 +144,7 @@ def count_proven(edges: Any, nodes: Any, n: int, a: int) -> None:
     back_up(edges, nodes, n, value)
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def evaluated(edges: Any, node: Any, logits: Any, value: float) -> None:
     """Give a node what the net says of it: logits [A], of which the legal count, and a value."""
     most = -np.inf
@@ -165,22 +165,22 @@ def evaluated(edges: Any, node: Any, logits: Any, value: float) -> None:
     node.value = value
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def is_known(edge: Any) -> bool:
-    return edge.proof != UNKNOWN or edge.count > 0
+    return bool(edge.proof != UNKNOWN or edge.count > 0)
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def known_value(edge: Any) -> float:
     """What an edge is worth that is proven or visited."""
     if edge.proof != UNKNOWN:
         return float(edge.proof)
-    return float(edge.total) / edge.count
+    return float(edge.total / np.float64(edge.count))
 
 
-@numba.njit(error_model="numpy", forceinline=True)
+@inlined
 def mean_value(node: Any) -> float:
     """The mean of all that the search has seen of a node, the net's own value among it."""
     if node.solved != UNKNOWN:
         return float(node.solved)
-    return (float(node.value) + node.total) / (1 + node.visits)
+    return float((node.value + np.float64(node.total)) / (1 + node.visits))

@@ -48,7 +48,7 @@ class SelfPlay(World):
     growth: int = Field(default=10, ge=1)
     """...over so many generations."""
     full_share: float = Field(default=1.0, gt=0, le=1)
-    """Of the moves that get a full search; the others get `fast` simulations and teach no policy."""
+    """Of the moves that get a full search; the others get `fast` simulations, teach no policy."""
     fast: int = Field(default=4, ge=1)
     proofs: bool = True
     """Whether every move is tried that might end the game, and what is proven counts as exact."""
@@ -144,7 +144,7 @@ class SelfPlay(World):
             raise ValueError("selfplay plays with the net in ctx.state")
         net, evaluate, on_cpu = acting(ctx.state, self)
         generation, count = task["generation"], task["games"]
-        keys = ctx.rng.integers(0, 2**64, size=count, dtype=np.uint64)
+        keys = np.frombuffer(ctx.rng.bytes(8 * count), np.uint64)
         slots = 64 if on_cpu else count
         games = play_games(self.rules, evaluate, self.settings(generation), keys, slots)
         return [
