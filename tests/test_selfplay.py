@@ -310,8 +310,6 @@ def test_a_sign_error_planted_in_the_value_is_caught(tmp_path, monkeypatch, fini
     monkeypatch.setattr(learning, "positions_of", wrong)
     result = run(learner(), out=tmp_path / "run", count=64, workers=0, settings=QUICK)
     assert agreement(result.folder) < 0.0
-    (planted,) = [f for f in result.findings if f["name"] == "value and outcome"]
-    assert planted["value"] < value["value"] - 0.2
 
 
 def test_best_net_is_put_back_when_strength_falls(tmp_path):
