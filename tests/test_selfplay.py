@@ -7,11 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import stillroom
 from stillroom import check_world, run, verify
 from stillroom import open as open_dataset
 from stillroom.errors import UserError
+from stillroom.files import tree
 from stillroom.recipe import from_file, settle
 from stillroom.record import canonical as canonical_json
+from stillroom.state import learn_state
 from stillroom.world import Context
 from stillroom.worlds.selfplay import SelfPlay, learning
 from stillroom.worlds.selfplay.choosing import GUMBEL, PUCT, Settings, halving
@@ -323,6 +326,22 @@ def test_best_net_is_put_back_when_strength_falls(tmp_path):
     assert story["nets"][story["put_back"][0]] in story["nets"][: story["put_back"][0]]
 
 
+def test_a_generation_relearned_gives_the_same_files(finished, tmp_path):
+    about = json.loads((finished.folder / "run.json").read_text())
+    job = {
+        "spec": about["spec"],
+        "config": learner().model_dump(mode="json"),
+        "seed": about["parts"]["seed"],
+        "run": str(finished.folder),
+        "generation": 1,
+        "scratch": str(tmp_path),
+        "where": "",
+        "state": str(finished.folder / "make" / "g000" / "state" / "state"),
+    }
+    again = Path(learn_state(job))
+    assert tree(again) == tree(finished.folder / "make" / "g001" / "state" / "state")
+
+
 def test_a_run_can_be_cut_and_goes_on_to_the_same_root(tmp_path, finished):
     run(learner(2), out=tmp_path / "run", count=64, workers=0, settings=QUICK)
     grown = run(learner(), out=tmp_path / "run", count=64, workers=2, settings=QUICK)
@@ -347,6 +366,17 @@ def test_a_config_that_no_game_can_have_is_refused_in_words(config, words):
     raw = {"name": "x", "world": {"use": "selfplay", **config}}
     with pytest.raises(UserError, match="(?s)" + words.replace("'", ".")):
         settle(raw, "here", Path())
+
+
+def test_a_game_of_ones_own_is_known_by_its_file(tmp_path):
+    source = Path(__file__).parent.parent / "examples" / "own_game.py"
+    file = tmp_path / "mine.py"
+    file.write_bytes(source.read_bytes())
+    world = small(game=str(file), size=3)
+    assert SelfPlay(**world.model_dump()) == world
+    file.write_text(source.read_text() + "# changed\n")
+    with pytest.raises(ValueError, match="not the file"):
+        SelfPlay(**world.model_dump())
 
 
 def test_a_net_of_another_game_is_refused(tmp_path, connect4):
@@ -381,7 +411,7 @@ def test_the_same_net_makes_the_same_match(connect4):
 
 def test_the_recipe_is_sound():
     settled, _, world = settle(
-        from_file(Path(__file__).parent.parent / "recipes" / "selfplay.toml"), "recipe", Path()
+        from_file(Path(stillroom.__file__).parent / "recipes" / "selfplay.toml"), "recipe", Path()
     )
     assert isinstance(world, SelfPlay)
     assert settled.count == world.games

@@ -1,6 +1,7 @@
 """The World `selfplay`: a net plays against itself, learns from the games, and plays again."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -30,6 +31,8 @@ class SelfPlay(World):
 
     game: str = "connect4"
     """connect4, go, hex, othello, tictactoe, or a file of your own."""
+    game_sha256: str = ""
+    """Of a file of your own: filled in, so that its records belong to that very file."""
     size: int | None = None
     komi: float | None = None
     blocks: int = Field(default=4, ge=1, le=40)
@@ -80,6 +83,18 @@ class SelfPlay(World):
     patience: int = Field(default=3, ge=1)
     """So many nets in a row that score less than `least_score`, and the best is put back."""
     least_score: float = Field(default=0.43, ge=0, le=0.5)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_file(cls, given: Any) -> Any:
+        """The hash of a game's file; ValueError if it is another file than it was."""
+        name = given.get("game") if isinstance(given, dict) else None
+        if not isinstance(name, str) or not name.endswith(".py") or not Path(name).is_file():
+            return given
+        found, told = sha256(Path(name).read_bytes()).hexdigest(), given.get("game_sha256")
+        if told not in (None, "", found):
+            raise ValueError(f"{name} is not the file that the records were made with")
+        return given | {"game_sha256": found}
 
     @model_validator(mode="after")
     def _playable(self) -> "SelfPlay":
