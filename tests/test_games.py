@@ -83,7 +83,7 @@ def test_the_referee_agrees_on_games_of_lines() -> None:
 
 
 def test_the_referee_agrees_on_othello() -> None:
-    for size, games in ((4, 200), (6, 60), (8, 30)):
+    for size, games in ((4, 200), (6, 40), (8, 20)):
         ends = agree("othello", games, size=size)
         assert {"1", "-1"} <= set(ends)
     assert "0" in agree("othello", 100, seed=1, size=4)
@@ -100,7 +100,7 @@ def test_othello_passes_only_without_a_move() -> None:
 
 
 def test_the_referee_agrees_on_hex() -> None:
-    for size, games in ((4, 200), (9, 30), (11, 20)):
+    for size, games in ((4, 200), (11, 20)):
         assert set(agree("hex", games, size=size)) == {"1", "-1"}
 
 
@@ -222,12 +222,11 @@ def test_rules_name_what_they_are() -> None:
 
 def test_an_own_game() -> None:
     winners = []
-    for size in (2, 3, 4):
+    for size in (3, 4):
         game, known = game_of(OWN, size=size), dict[bytes, int]()
         winners.append(solve(game, new_state(game), known))
-    assert winners == [1, 1, 1]  # as is known of domineering; 5x5 is the first for the second
-    game = game_of(OWN)
-    assert solve(game, after(game, [6]), dict[bytes, int]()) == 1
+        winners.append(-solve(game, after(game, [0]), known))
+    assert winners == [1, -1, 1, -1]
     assert not independent(OWN)
     assert independent("go")
     referee = referee_of(OWN, size=3)
