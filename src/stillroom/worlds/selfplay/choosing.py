@@ -74,7 +74,7 @@ def puct_edge(edges: Any, node: Any, settings: Any) -> int:
         edge = edges[a]
         if edge.legal:
             q = known_value(edge) if is_known(edge) else unvisited
-            score = q + scale * edge.prior / (1 + edge.count)
+            score = q + scale * edge.prior * edge.inverse
             if edge.proof == -1:
                 score -= 1e6
             if score > most:

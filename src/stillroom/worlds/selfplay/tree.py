@@ -22,7 +22,8 @@ EDGE = np.dtype(
     [
         ("logit", np.float32),  # as the net has them
         ("prior", np.float32),  # softmax over the legal moves; may hold noise at the root
-        ("total", np.float32),  # of the values that came back
+        ("mean", np.float32),  # of the values that came back
+        ("inverse", np.float32),  # 1 / (1 + count): a division a visit, and none a choice
         ("count", np.int32),
         ("child", np.int32),  # -1 for none
         ("legal", np.int8),
@@ -33,8 +34,8 @@ EDGE = np.dtype(
 NODE = np.dtype(
     [
         ("value", np.float32),  # as the net has it
-        ("total", np.float32),  # of the edges' totals
-        ("visits", np.int32),  # and of their counts
+        ("total", np.float32),  # of the values that came back through its edges
+        ("visits", np.int32),  # the sum of the edges' counts
         ("parent", np.int32),
         ("via", np.int32),  # the parent's edge that leads here
         ("solved", np.int8),
@@ -76,7 +77,7 @@ def open_node(
     node.visits, node.total, node.solved = 0, 0.0, UNKNOWN
     for a in range(edges.shape[0]):
         edge = edges[a]
-        edge.child, edge.count, edge.total = -1, 0, 0.0
+        edge.child, edge.count, edge.mean, edge.inverse = -1, 0, 0.0, 1.0
         edge.legal, edge.proof = mask[a], UNKNOWN
         if proofs and mask[a]:
             for w in range(scratch.shape[0]):
@@ -119,14 +120,20 @@ def prove_upwards(edges: Any, nodes: Any, n: int) -> None:
 
 
 @inlined
+def _visit(edge: Any, value: float) -> None:
+    edge.count += 1
+    edge.mean += (value - edge.mean) / edge.count
+    edge.inverse = 1.0 / (1.0 + edge.count)
+
+
+@inlined
 def back_up(edges: Any, nodes: Any, n: int, value: float) -> None:
     """Count a value of node n's player on every edge from the root to n."""
     while n != 0:
         value = -value
         above = nodes[n].parent
         edge = edges[above, nodes[n].via]
-        edge.count += 1
-        edge.total += value
+        _visit(edge, value)
         nodes[above].visits += 1
         nodes[above].total += value
         n = above
@@ -137,8 +144,7 @@ def count_proven(edges: Any, nodes: Any, n: int, a: int) -> None:
     """Count the proven value of an edge on it and on every edge above."""
     edge = edges[n, a]
     value = float(edge.proof)
-    edge.count += 1
-    edge.total += value
+    _visit(edge, value)
     nodes[n].visits += 1
     nodes[n].total += value
     back_up(edges, nodes, n, value)
@@ -175,7 +181,7 @@ def known_value(edge: Any) -> float:
     """What an edge is worth that is proven or visited."""
     if edge.proof != UNKNOWN:
         return float(edge.proof)
-    return float(edge.total / np.float64(edge.count))
+    return float(edge.mean)
 
 
 @inlined

@@ -83,10 +83,12 @@ def get(state: NDArray[np.uint64], first: int, cell: int) -> bool:
 @compiled
 def fill(state: NDArray[np.uint64], first: int, out: NDArray[np.float32]) -> None:
     """Write one board of bits as a plane of ones and zeros."""
-    height, width = out.shape
-    for row in range(height):
-        for column in range(width):
-            out[row, column] = 1.0 if get(state, first, row * width + column) else 0.0
+    flat, count = out.flat, out.size
+    for begin in range(0, count, 64):
+        # One word at a time and by way of int32: only so are several cells done at once.
+        word = state[first + (begin >> 6)]
+        for cell in range(min(64, count - begin)):
+            flat[begin + cell] = np.float32(np.int32((word >> np.uint64(cell)) & ONE))
 
 
 def within(game: str, option: str, value: object, least: int, most: int, step: int = 1) -> None:
