@@ -218,7 +218,7 @@ def ratings(games: Iterable[Played], anchor: str, prior: float = PRIOR) -> dict[
     found = {}
     for name in sorted(names, key=lambda name: -strength[place[name]]):
         row = place[name]
-        elo, half = ELO * strength[row], ELO * Z * error[row]
+        elo, half = ELO * float(strength[row]), ELO * Z * float(error[row])
         count = round(points[row].sum() + points[:, row].sum())
         found[name] = Rating(elo, elo - half, elo + half, count, float(points[row].sum()))
     return found

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stillroom.errors import UserError
 from stillroom.measures import wilson
-from stillroom.worlds.selfplay.game import Game, new_state
+from stillroom.worlds.selfplay.game import GOES_ON, LOST, Game, new_state
 from stillroom.worlds.selfplay.solver import BUDGET, ILLEGAL, UNKNOWN, Solver
 
 DATA = Path(__file__).parent / "data"
@@ -93,7 +93,7 @@ def _wins(game: Game, state: NDArray[np.uint64]) -> bool:
     for action in np.flatnonzero(mask):
         child = state.copy()
         game.play(child, int(action))
-        if game.result(child) == -1:
+        if game.result(child) == LOST:
             return True
     return False
 
@@ -210,15 +210,20 @@ def random_states(game: Game, ply: int, count: int, rng: np.random.Generator) ->
 def random_opening(
     game: Game, ply: int, rng: np.random.Generator
 ) -> tuple[list[int], NDArray[np.uint64]]:
-    """The moves of a game of random play that goes on after `ply` of them, and its position."""
-    mask = np.zeros(game.actions, np.uint8)
+    """The moves of a game of random play that goes on after `ply` of them, and its position.
+
+    Nobody passes who can do anything else.
+    """
+    mask, passes = np.zeros(game.actions, np.uint8), np.flatnonzero(game.cell_of == -1)
     for _ in range(10_000):
         state, moves = new_state(game), list[int]()
-        while len(moves) < ply and game.result(state) == 2:
+        while len(moves) < ply and game.result(state) == GOES_ON:
             game.legal(state, mask)
+            if not game.drop and mask.sum() > 1:
+                mask[passes] = 0
             moves.append(int(rng.choice(np.flatnonzero(mask))))
             game.play(state, moves[-1])
-        if len(moves) == ply and game.result(state) == 2:
+        if len(moves) == ply and game.result(state) == GOES_ON:
             return moves, state
     raise UserError(f"no random game of {game.rules} goes on after {ply} moves", do="fewer moves")
 

@@ -19,12 +19,12 @@ BUDGET = 20_000_000  # nodes a position: some four CPU-seconds
 UNKNOWN, ILLEGAL = 100, -100  # in a value's place: the budget ran out; there is no such move
 
 MOST = 64  # bits of a board
+FAR = 32  # beyond any score
 FLOOR, CELLS, COLUMNS = 0, 1, 2  # in `shape`: the lowest cells, all cells, a mask for each column
 NODES, LIMIT, STAMP = 0, 1, 2  # in `work`
-TABLE_BITS = 22  # 32 MiB. An entry: 42 bits of its position, 8 of the stamp, 7 for each bound
-REST, BOUNDS = np.uint64(64 - TABLE_BITS), np.uint64((1 << 14) - 1)
-NO_SLOT = ~np.uint64((1 << TABLE_BITS) - 1)
-STAMPS = 255
+TABLE_BITS = 22  # 32 MiB. An entry: 42 bits of its position, 10 of the stamp, 6 for each bound
+REST, BOUNDS, BOUND = np.uint64(64 - TABLE_BITS), np.uint64((1 << 12) - 1), np.uint64(63)
+STAMPS = 1023
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying by it loses nothing
 
 Words = NDArray[np.uint64]
@@ -64,11 +64,9 @@ def _place(own: np.uint64, taken: np.uint64, floor: np.uint64) -> np.uint64:
 def _bounds(place: np.uint64, table: Words, work: Numbers) -> tuple[int, int]:
     """What the table knows of a position: least and highest score."""
     entry = table[signed(place >> REST)]
-    if entry & ~BOUNDS != (place << np.uint64(TABLE_BITS)) | np.uint64(work[STAMP] << 14):
-        return -MOST, MOST - 1
-    return signed((entry >> np.uint64(7)) & np.uint64(127)) - MOST, signed(
-        entry & np.uint64(127)
-    ) - MOST
+    if entry & ~BOUNDS != (place << np.uint64(TABLE_BITS)) | np.uint64(work[STAMP] << 12):
+        return -FAR, FAR - 1
+    return signed((entry >> np.uint64(6)) & BOUND) - FAR, signed(entry & BOUND) - FAR
 
 
 @compiled
@@ -159,8 +157,8 @@ def _reaches(
         low = goal
     else:
         high = goal - 1
-    mark = (place << np.uint64(TABLE_BITS)) | np.uint64(work[STAMP] << 14)
-    table[signed(place >> REST)] = mark | np.uint64(((low + MOST) << 7) | (high + MOST))
+    mark = (place << np.uint64(TABLE_BITS)) | np.uint64(work[STAMP] << 12)
+    table[signed(place >> REST)] = mark | np.uint64(((low + FAR) << 6) | (high + FAR))
     return answer
 
 
@@ -257,9 +255,10 @@ def _solve(
         over = _has_line(other, tall)
         # A new stamp forgets what the table holds: a budget must not buy more in one order of
         # positions than in another.
-        work[STAMP] = work[STAMP] % STAMPS + 1
-        if work[STAMP] == 1:
-            table[:] = ZERO
+        if work[NODES] or work[STAMP] == 0:
+            work[STAMP] = work[STAMP] % STAMPS + 1
+            if work[STAMP] == 1:
+                table[:] = ZERO
         work[NODES], work[LIMIT] = 0, budget
         if not each:
             if over or taken == shape[CELLS]:
@@ -319,7 +318,7 @@ class Solver:
 
     def scores(self, states: Words, budget: int = BUDGET) -> Values:
         """As `moves`, with how soon: see the module. Several times dearer."""
-        return self._solved(states, True, -MOST, MOST, budget)
+        return self._solved(states, True, -FAR, FAR, budget)
 
     def best(self, state: State, budget: int = BUDGET) -> list[int]:
         """The moves that keep the result, and win soonest or lose latest where the budget allows.
