@@ -1,5 +1,6 @@
 """Matches, ratings and the players of fixed strength; Go programs, one of them a real one."""
 
+import dataclasses
 import math
 import shutil
 import sys
@@ -217,6 +218,8 @@ def test_rollouts_in_a_game_of_ones_own() -> None:
     for wrong, reason in ((0, "can't have 0 simulations"), (-3, "can't have -3")):
         with pytest.raises(UserError, match=reason):
             rollout_player(game, wrong)
+    with pytest.raises(UserError, match="isn't compiled"):
+        rollout_player(dataclasses.replace(game, compiled=False), 5)
 
 
 def test_rungs_rise() -> None:
@@ -331,6 +334,9 @@ def test_a_program_plays_by_our_rules(fake: Any, go: Any, tmp_path: Path) -> Non
     lines = (tmp_path / "log.txt").read_text().splitlines()
     assert lines[:4] == ["started", "boardsize 5", "clear_board", "komi 0.5"]
     assert lines.count("started") == 1
+    assert lines.count("clear_board") == 1 + len(
+        played
+    )  # a game's moves are sent once, as they come
     sent = [line.split()[1:] for line in lines if line.startswith("play")]
     assert sent[:3] == [["BWB"[n], vertex(go, starts[0][n])] for n in range(3)]
 
@@ -392,7 +398,7 @@ def test_vertices(go: Any) -> None:
 def gnugo(go: Any) -> Iterator[Program]:
     if GNUGO is None:
         pytest.skip("gnugo isn't installed")
-    with Program(GNU_GO.format(level=1).replace("gnugo", GNUGO, 1), go) as program:
+    with Program(GNU_GO.format(level=1), go) as program:
         yield program
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -28,6 +29,7 @@ GNU_GO = (
     "gnugo --mode gtp --chinese-rules --positional-superko --forbid-suicide --capture-all-dead "
     "--never-resign --seed 1 --level {level}"
 )
+GAMES = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/games"])  # Debian's place
 COLUMNS = "ABCDEFGHJKLMNOPQRST"  # no I
 LONGEST = 1 << 20  # bytes of an answer
 
@@ -138,8 +140,9 @@ class Program:
     def _start(self) -> None:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
         try:
+            name = self._words[0]
             self._process = subprocess.Popen(
-                self._words,
+                [shutil.which(name, path=GAMES) or name, *self._words[1:]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
