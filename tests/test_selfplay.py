@@ -19,11 +19,15 @@ from stillroom.world import Context
 from stillroom.worlds.selfplay import SelfPlay, learning
 from stillroom.worlds.selfplay.choosing import GUMBEL, PUCT, Settings, halving
 from stillroom.worlds.selfplay.game import game_of, new_state
+from stillroom.worlds.selfplay.grading import unseen
+from stillroom.worlds.selfplay.lineage import keep_rungs
 from stillroom.worlds.selfplay.match import best_moves, openings, play_match
 from stillroom.worlds.selfplay.net import evaluator, load_net, new_net, save_net, shape_of
 from stillroom.worlds.selfplay.play import judging, play_games, search_positions
+from stillroom.worlds.selfplay.positions import grade, shipped_positions
 from stillroom.worlds.selfplay.records import GAME, canonical, packed, record_of, unpacked
 from stillroom.worlds.selfplay.rules import describe
+from stillroom.worlds.selfplay.solver import Solver
 
 SMALL = {
     "game": "tictactoe",
@@ -72,6 +76,11 @@ def flat(game):
     return evaluate
 
 
+def found_in(result, name):
+    (found,) = [f for f in result.findings if f["name"] == name]
+    return found
+
+
 @pytest.fixture(scope="module")
 def connect4():
     return game_of("connect4")
@@ -118,7 +127,7 @@ def test_resigning_is_checked_by_games_that_are_played_on(tmp_path):
         if data["stubborn"] and data["gave_up"] is not None:
             loser = 1 if data["gave_up"] % 2 == 0 else -1
             wrong, total = wrong + (data["result"] * loser >= 0), total + 1
-    (found,) = [f for f in result.findings if f["name"] == "resigned for nothing"]
+    found = found_in(result, "resigned for nothing")
     assert total
     assert found["value"] == pytest.approx(100 * wrong / total)
 
@@ -267,11 +276,106 @@ def test_outcomes_seen_by_the_wrong_side_are_refused(finished):
     assert seen > 50
 
 
+# A solver's word.
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Two generations of Connect Four, whose late positions the solver labels."""
+    folder = tmp_path_factory.mktemp("labelled") / "run"
+    world = small(game="connect4", games=16, simulations=4, opening_plies=20, exact_nodes=2000)
+    return world, run(world, out=folder, count=16, workers=0, settings=QUICK)
+
+
+def test_late_positions_have_exact_labels(labelled, connect4):
+    world, result = labelled
+    solver, labels = Solver(connect4), 0
+    for record in open_dataset(result.folder):
+        for at in record.data["positions"]:
+            if at["ply"] < world.exact_ply:
+                assert at["exact"] is None
+                continue
+            state = after(connect4, record.data["moves"][: at["ply"]])[None]
+            assert at["exact"] in (None, solver.values(state)[0])
+            labels += at["exact"] is not None
+    assert labels > 100
+
+
+def test_a_label_or_a_proof_that_the_solver_denies_is_refused(labelled):
+    world, result = labelled
+    for record in open_dataset(result.folder):
+        data = record.data
+        for at in data["positions"]:
+            if at["exact"] in (1, -1):
+                at["exact"] = -at["exact"]
+                verdict = world.check(record.task, data, Context("0"))
+                assert "exact value" in verdict.reason
+                at["exact"] = -at["exact"]
+                at["proof"], at["value"] = -at["exact"], float(-at["exact"])
+                verdict = world.check(record.task, data, Context("0"))
+                assert "where the solver says" in verdict.reason
+                return
+    raise AssertionError("no label to spoil")
+
+
+def test_audit_says_how_many_outcomes_the_solver_confirms(labelled):
+    _, result = labelled
+    right = [
+        at["exact"] == at["outcome"]
+        for record in open_dataset(result.folder)
+        for at in record.data["positions"]
+        if record.data["generation"] == 1 and at["exact"] is not None
+    ]
+    found = found_in(result, "outcomes that the solver confirms")
+    assert found["value"] == pytest.approx(100 * np.mean(right))
+    assert f"of {len(right)} " in found["detail"]
+
+
+def test_audit_grades_the_last_net_on_positions_that_no_game_met(labelled, connect4):
+    _, result = labelled
+    positions = shipped_positions(connect4)
+    net = load_net(result.folder / "make/g001/state/state/net.safetensors", connect4)
+    graded = grade(lambda s: best_moves(connect4, evaluator(net), s), positions)
+    found = found_in(result, "raw policy keeps the result")
+    assert found["value"] == pytest.approx(100 * graded.all.share)  # no position was met
+    searched = found_in(result, "search of 64 keeps the result")
+    assert searched["value"] > found["value"]
+    # A trained position excludes its mirror image too.
+    mirrored = positions.states[7].copy()
+    bits = np.unpackbits(mirrored.view(np.uint8).reshape(2, 8), axis=1, bitorder="little")
+    bits[:, connect4.cells[1]] = bits[:, : connect4.height * connect4.width].copy()
+    state = np.packbits(bits, axis=1, bitorder="little").view("<u8")[:, 0].copy()
+    hashes, _ = canonical(describe(connect4, state[None])[0], connect4.cells)
+    left = unseen(connect4, positions, set(hashes))
+    assert len(left) == len(positions) - 1
+    assert not (left.states == positions.states[7]).all(axis=1).any()
+
+
+def test_audit_rates_the_nets_of_the_run(labelled, finished):
+    """Tic-tac-toe was learnt in three generations, and its ladder rises."""
+    ladder = found_in(finished, "ladder rises")
+    assert ladder["value"] > 0.5
+    assert [f"net {n}" in ladder["detail"] for n in range(5)] == [True] * 4 + [False]
+    assert found_in(finished, "last net against random play")["value"] > 75
+
+
+def test_a_state_keeps_a_few_of_the_earlier_nets(tmp_path):
+    folders = [tmp_path / str(n) for n in range(16)]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "net.safetensors").write_text(folder.name)
+    for number in range(1, 16):
+        keep_rungs(folders[number - 1], folders[number], number)
+    kept = {p.stem: p.read_text() for p in (folders[15] / "rungs").iterdir()}
+    assert kept == {"0004": "4", "0008": "8", "0012": "12"}
+    assert len(list((folders[6] / "rungs").iterdir())) == 6
+
+
 # Learning.
 
 
 def test_the_raw_policy_learns_and_the_run_says_so(finished):
-    (learnt,) = [f for f in finished.findings if f["name"] == "learning"]
+    learnt = found_in(finished, "learning")
     assert learnt["ok"]
     assert learnt["value"] > 60
 
@@ -279,9 +383,10 @@ def test_the_raw_policy_learns_and_the_run_says_so(finished):
 def test_a_frozen_learner_is_reported(tmp_path):
     world = small(learning_rate=0.0, games=16)
     result = run(world, out=tmp_path / "run", count=16, workers=0, settings=QUICK)
-    (learnt,) = [f for f in result.findings if f["name"] == "learning"]
+    learnt = found_in(result, "learning")
     assert learnt["ok"] is False
     assert "no learning" in learnt["detail"]
+    assert found_in(result, "ladder rises")["value"] == 0.0
 
 
 def agreement(folder):
@@ -302,8 +407,7 @@ def agreement(folder):
 
 def test_a_sign_error_planted_in_the_value_is_caught(tmp_path, monkeypatch, finished):
     assert agreement(finished.folder) > 0.3
-    (value,) = [f for f in finished.findings if f["name"] == "value and outcome"]
-    assert value["ok"]
+    assert found_in(finished, "value and outcome")["ok"]
     right = learning.positions_of
 
     def wrong(*given):

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from stillroom.record import Record
 from stillroom.world import Context, Finding
+from stillroom.worlds.selfplay import grading
 from stillroom.worlds.selfplay.game import Game
 from stillroom.worlds.selfplay.learning import games_of
 from stillroom.worlds.selfplay.lineage import Story, read_story
@@ -15,17 +16,22 @@ from stillroom.worlds.selfplay.lineage import Story, read_story
 PLIES = 8  # of an opening
 
 
-def audit(game: Game, generations: "Sequence[Iterable[Record]]", ctx: Context) -> list[Finding]:
-    """Findings on learning, openings, duplicates, tails and resigning."""
+def audit(
+    game: Game, generations: "Sequence[Iterable[Record]]", ctx: Context, device: str
+) -> list[Finding]:
+    """Findings on learning, strength, labels, openings, duplicates, tails and resigning."""
     sets = [games_of(records) for records in generations]
     moves = [line for one in sets for line in one.field("moves").to_pylist()]
     found = _learning(read_story(ctx.state)) if ctx.state is not None else []
-    found += _agreement(sets[-1].field("positions").flatten())
-    found += _openings(moves)
-    found += _duplicates(
-        moves,
-        [p for s in sets for p in s.field("positions").flatten().field("canonical").to_pylist()],
-    )
+    canonical = [
+        p for s in sets for p in s.field("positions").flatten().field("canonical").to_pylist()
+    ]
+    if ctx.state is not None:
+        found += grading.by_solver(game, ctx.state, device, set(canonical))
+        found += grading.by_play(game, ctx.state, device, ctx.rng)
+    last = sets[-1].field("positions").flatten()
+    found += grading.late_outcomes(last) + _agreement(last) + _openings(moves)
+    found += _duplicates(moves, canonical)
     results = np.concatenate([s.field("result").to_numpy() for s in sets])
     ended = Counter(how for s in sets for how in s.field("ended").to_pylist())
     found += _tails(game, moves, results, ended)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stillroom.world import Check, Data, Task, Verdict
-from stillroom.worlds.selfplay.game import Game
+from stillroom.worlds.selfplay.game import Floats, Game
+from stillroom.worlds.selfplay.labelling import Label
 from stillroom.worlds.selfplay.net import TERRITORY
 from stillroom.worlds.selfplay.records import canonical, ending, packed
 from stillroom.worlds.selfplay.referee import Referee
@@ -28,6 +29,7 @@ class Limits(NamedTuple):
     gumbel: bool
     opening: int
     resign: float
+    label: Label | None = None
 
 
 NAMES = ("task", "moves", "positions", "ending")
@@ -101,13 +103,25 @@ def _position_fault(
         return f"the legal moves are {legal}"
     if at["outcome"] != outcome:
         return f"outcome {at['outcome']}, but the game ended with {outcome} for the mover"
-    if at["exact"] not in (None, -1, 0, 1):
-        return f"an exact value of {at['exact']}"
-    return _planes_fault(at, game, referee) or _search_fault(at, legal, limits)
-
-
-def _planes_fault(at: Data, game: Game, referee: Referee) -> str:
     planes = np.array(referee.planes(), np.float32)[None]
+    return (
+        _planes_fault(at, game, planes)
+        or _exact_fault(at, planes, limits.label)
+        or _search_fault(at, legal, limits)
+    )
+
+
+def _exact_fault(at: Data, planes: Floats, label: Label | None) -> str:
+    """A label is the solver's on the referee's board; a proof that it contradicts is none."""
+    exact = label(planes)[0] if label is not None else None
+    if at["exact"] != exact:
+        return f"an exact value of {at['exact']}, where the solver says {exact}"
+    if exact is not None and at["proof"] not in (None, exact):
+        return f"a proof of {at['proof']}, where the solver says {exact}"
+    return ""
+
+
+def _planes_fault(at: Data, game: Game, planes: Floats) -> str:
     bits, levels = packed(planes)
     if at["planes"] != bits[0].tobytes():
         return "the planes are not those of the position"

@@ -17,6 +17,7 @@ from stillroom.worlds.selfplay.learning import Course, optimizer_of, train, wind
 from stillroom.worlds.selfplay.lineage import (
     State,
     Story,
+    keep_rungs,
     load_state,
     moments_of,
     put_moments,
@@ -87,7 +88,9 @@ def next_state(
         _judge(world, state, ctx.rng)
     else:
         story.best, state.best = len(story.nets) - 1, acting
-    return save_state(state, ctx.scratch / "state")
+    saved = save_state(state, ctx.scratch / "state")
+    keep_rungs(folder, saved, len(story.nets) - 1)
+    return saved
 
 
 def _rates(world: "SelfPlay", generation: int, steps: int) -> list[float]:

@@ -5,9 +5,11 @@ live.safetensors        learns
 optimizer.safetensors   its moments; none before the first step
 best.safetensors        the strongest net so far, where that isn't the one that acts
 course.json             hashes back to the random start, steps, losses, matches
+rungs/0004.safetensors  a few earlier nets, by generation, for the ladder
 """
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ import torch
 
 from stillroom.errors import UserError
 from stillroom.worlds.selfplay.game import Game
-from stillroom.worlds.selfplay.net import Net, load_net, net_hash, save_net
+from stillroom.worlds.selfplay.net import Net, load_net, net_hash, new_net, save_net
+
+RUNGS = 6  # nets at most that a state keeps beside its own; every n-th one, n a power of two
 
 
 @dataclass
@@ -108,3 +112,27 @@ def put_moments(net: Net, optimizer: torch.optim.Optimizer, moments: dict[str, A
         found = {k.rpartition("|")[2]: v for k, v in moments.items() if k.startswith(f"{name}|")}
         if found:
             optimizer.state[weight] = found
+
+
+def keep_rungs(old: Path, new: Path, number: int) -> None:
+    """Hand a state's earlier nets on to the next, which is number `number`, and thin them out."""
+    every = 1
+    while number // every > RUNGS:
+        every *= 2
+    (new / "rungs").mkdir()
+    for path in sorted((old / "rungs").glob("*.safetensors")):
+        if int(path.stem) % every == 0:
+            shutil.copyfile(path, new / "rungs" / path.name)
+    if number % every == 0:
+        shutil.copyfile(new / "net.safetensors", new / "rungs" / f"{number:04d}.safetensors")
+
+
+def nets_of(folder: Path, game: Game) -> dict[int, Net]:
+    """Nets of a state's run by their number: the random start 0, some between, the last."""
+    story = read_story(folder)
+    last = load_net(folder / "net.safetensors", game)
+    found = {0: new_net(last.shape, story.seed)}
+    for path in sorted((folder / "rungs").glob("*.safetensors")):
+        found[int(path.stem)] = load_net(path, game)
+    found[len(story.nets) - 1] = last
+    return found

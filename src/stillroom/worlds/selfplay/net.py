@@ -234,10 +234,11 @@ def device_of(wanted: str) -> torch.device:
 _trace: Any = torch.jit.trace
 
 
-def evaluator(net: Net, device: str = "cpu") -> Evaluate:
+def evaluator(net: Net, device: str = "cpu", traced: bool = True) -> Evaluate:
     """The net frozen for inference. The rows of a batch do not depend on one another's bits.
 
     A caller pads its batches to a multiple of 32 rows: of smaller ones other kernels are used.
+    Tracing costs half a CPU-second, and pays from some thousand positions on.
     """
     import warnings
 
@@ -246,15 +247,17 @@ def evaluator(net: Net, device: str = "cpu") -> Evaluate:
     like = torch.zeros((64, shape.planes, shape.height, shape.width), device=where)
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # tracing is deprecated, and still the fastest on a CPU
-        traced = torch.jit.freeze(_trace(net.to(where).eval(), like))
-        if where.type == "cpu":
-            traced = torch.jit.optimize_for_inference(traced)
-        for _ in range(3):  # the first calls compile
-            traced(like)
+        ready: Any = net.to(where).eval()
+        if traced:
+            ready = torch.jit.freeze(_trace(ready, like))
+            if where.type == "cpu":
+                ready = torch.jit.optimize_for_inference(ready)
+            for _ in range(3):  # the first calls compile
+                ready(like)
 
     def evaluate(planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         with torch.inference_mode():
-            logits, values = traced(torch.from_numpy(planes).to(where))
+            logits, values = ready(torch.from_numpy(planes).to(where))
             return logits.cpu().numpy(), values.cpu().numpy()
 
     return evaluate

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stillroom.world import Data
 from stillroom.worlds.selfplay.game import Floats, Game, Ints
+from stillroom.worlds.selfplay.labelling import Label
 from stillroom.worlds.selfplay.net import TERRITORY
 from stillroom.worlds.selfplay.play import Played
 from stillroom.worlds.selfplay.rules import replay
@@ -104,9 +105,9 @@ def record_of(
     net: str,
     generation: int,
     number: int,
-    exact: Sequence[int | None] | None = None,
+    label: Label | None = None,
 ) -> Data:
-    """A game as a record's data; `exact` are a solver's values of its positions, if it knows."""
+    """A game as a record's data; `label` gives a solver's values of its positions."""
     opening = len(played.opening)
     moves = np.concatenate([played.opening, played.searched["move"]])
     first = played.result if len(moves) % 2 == 0 else -played.result
@@ -128,7 +129,7 @@ def record_of(
         "stubborn": played.stubborn,
         "score": score,
         "ownership": ownership,
-        "positions": _positions(game, played, moves, first, exact),
+        "positions": _positions(game, played, moves, first, label),
     }
 
 
@@ -142,7 +143,7 @@ def _territory(game: Game, played: Played, moves: int) -> tuple[float | None, li
 
 
 def _positions(
-    game: Game, played: Played, moves: Ints, first: int, exact: Sequence[int | None] | None
+    game: Game, played: Played, moves: Ints, first: int, label: Label | None
 ) -> list[Data]:
     opening = len(played.opening)
     planes, masks = replay(game, moves, opening)
@@ -164,6 +165,6 @@ def _positions(
         "outcome": [first if ply % 2 == 0 else -first for ply in range(opening, len(moves))],
         "canonical": hashes,
         "symmetry": symmetries,
-        "exact": exact if exact is not None else [None] * len(planes),
+        "exact": label(planes) if label is not None else [None] * len(planes),
     }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

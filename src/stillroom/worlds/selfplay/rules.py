@@ -151,6 +151,8 @@ def replay(game: Game, moves: Ints, first: int = 0) -> tuple[Floats, Mask]:
 def describe(game: Game, states: State) -> tuple[Floats, Mask]:
     """Planes [n, planes, height, width] and masks [n, A] of states [n, words]."""
     planes, masks = _room(game, len(states))
+    # From a file they may be read-only, for which the rules' machine code isn't made.
+    states = np.require(states, np.uint64, ["C", "W"])
     _call(_describe, addresses(game), states, planes, masks)
     return planes, masks
 

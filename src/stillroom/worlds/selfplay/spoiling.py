@@ -74,6 +74,12 @@ def _move_lost(data: Data, rng: np.random.Generator) -> None:
     del data["positions"][place]
 
 
+def _other_label(data: Data, rng: np.random.Generator) -> None:
+    """A solver's label as the player sees it who moved last."""
+    at = next(one for one in data["positions"] if one["exact"])
+    at["exact"] = -at["exact"]
+
+
 def _short(data: Data, rng: np.random.Generator) -> None:
     """The last move and its position are missing."""
     del data["moves"][-1], data["positions"][-1]
@@ -100,5 +106,9 @@ FAULTS: dict[str, Fault] = {
     "planes of the next position": (lambda d: len(d["positions"]) > 1, _late_planes),
     "the root counted as a simulation": (lambda d: True, _root_counted),
     "a move lost": (lambda d: len(d["positions"]) > 1, _move_lost),
+    "an exact label of the wrong sign": (
+        lambda d: any(at["exact"] for at in d["positions"]),
+        _other_label,
+    ),
     "the end cut off": (lambda d: len(d["positions"]) > 1, _short),
 }

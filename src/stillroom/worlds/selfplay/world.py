@@ -16,6 +16,7 @@ from stillroom.worlds.selfplay import auditing, showing, spoiling
 from stillroom.worlds.selfplay.checking import Limits, check_game
 from stillroom.worlds.selfplay.choosing import GUMBEL, PUCT, Settings
 from stillroom.worlds.selfplay.game import Game, game_of
+from stillroom.worlds.selfplay.labelling import Label, labeller
 from stillroom.worlds.selfplay.records import GAME, record_of
 from stillroom.worlds.selfplay.referee import referee_of
 
@@ -67,6 +68,11 @@ class SelfPlay(World):
     play_on: float = Field(default=0.1, ge=0, le=1)
     """Of the games in which nobody may resign, to see what it costs."""
 
+    exact_ply: int = Field(default=20, ge=0)
+    """From which ply on a solver labels the positions, where the game has one..."""
+    exact_nodes: int = Field(default=10_000, ge=0)
+    """...if it needs no more nodes than this; 0: no labels."""
+
     window: int = Field(default=20_000, ge=1)
     """Positions to learn from; of a longer run more, as the square root of all."""
     samples: float = Field(default=3.0, ge=0)
@@ -117,6 +123,11 @@ class SelfPlay(World):
     def rules(self) -> Game:
         return game_of(self.game, **self.options)
 
+    @property
+    def label(self) -> Label | None:
+        """Exact values of late positions, where a solver knows the game."""
+        return labeller(self.rules, self.exact_ply, self.exact_nodes)
+
     def simulations_of(self, generation: int) -> int:
         """Simulations of a full search: they may grow."""
         if self.first_simulations is None:
@@ -164,7 +175,12 @@ class SelfPlay(World):
         games = play_games(self.rules, evaluate, self.settings(generation), keys, slots)
         return [
             record_of(
-                self.rules, one, net=net, generation=generation, number=task["first"] + one.number
+                self.rules,
+                one,
+                net=net,
+                generation=generation,
+                number=task["first"] + one.number,
+                label=self.label,
             )
             for one in games
         ]
@@ -178,6 +194,7 @@ class SelfPlay(World):
             self.search == "gumbel",
             settings.opening_plies if self.opening_share else 0,
             self.resign,
+            self.label,
         )
         return check_game(task, data, self.rules, referee_of(self.game, **self.options), limits)
 
@@ -191,7 +208,7 @@ class SelfPlay(World):
         return next_state(self, state, generations, ctx)
 
     def audit(self, generations: Sequence[Iterable[Record]], ctx: Context) -> list[Finding]:
-        return auditing.audit(self.rules, generations, ctx)
+        return auditing.audit(self.rules, generations, ctx, self.device)
 
     def show(self, record: Record) -> View:
         return showing.show(self.rules, record)
