@@ -1,20 +1,21 @@
 """The world selfplay, small: tic-tac-toe and Connect Four with nets of a few hundred weights."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 import stillroom
 from stillroom import check_world, run, verify
 from stillroom import open as open_dataset
 from stillroom.errors import UserError
-from stillroom.files import tree
+from stillroom.files import seal, tree, write_json
 from stillroom.recipe import from_file, settle
 from stillroom.record import canonical as canonical_json
-from stillroom.state import learn_state
 from stillroom.world import Context
 from stillroom.worlds.selfplay import SelfPlay, learning
 from stillroom.worlds.selfplay.choosing import GUMBEL, PUCT, Settings, halving
@@ -430,20 +431,54 @@ def test_best_net_is_put_back_when_strength_falls(tmp_path):
     assert story["nets"][story["put_back"][0]] in story["nets"][: story["put_back"][0]]
 
 
-def test_a_generation_relearned_gives_the_same_files(finished, tmp_path):
-    about = json.loads((finished.folder / "run.json").read_text())
-    job = {
-        "spec": about["spec"],
-        "config": learner().model_dump(mode="json"),
-        "seed": about["parts"]["seed"],
-        "run": str(finished.folder),
-        "generation": 1,
-        "scratch": str(tmp_path),
-        "where": "",
-        "state": str(finished.folder / "make" / "g000" / "state" / "state"),
-    }
-    again = Path(learn_state(job))
-    assert tree(again) == tree(finished.folder / "make" / "g001" / "state" / "state")
+def test_a_generation_relearned_gives_the_same_files(finished):
+    report = verify(finished.folder, relearn=[1, 2])
+    assert report.ok
+    assert (report.relearned, report.notes) == (2, [])
+
+
+def sealed_anew(path, told):
+    write_json(path, seal({key: value for key, value in told.items() if key != "seal"}))
+
+
+@pytest.fixture
+def forged(finished, tmp_path):
+    """A run whose net after generation 1 is another, and every hash agrees with it."""
+    folder = tmp_path / "forged"
+    shutil.copytree(finished.folder, folder)
+    home = folder / "make" / "g001" / "state"
+    net = load_net(home / "state" / "live.safetensors")
+    with torch.no_grad():
+        net.stem.weight[0, 0, 0, 0] += 1e-4
+    save_net(net, home / "state" / "live.safetensors")
+    note = json.loads(home.with_suffix(".json").read_text())
+    note["files"] = tree(home)
+    sealed_anew(home.with_suffix(".json"), note)
+    return folder
+
+
+def test_a_net_that_was_not_learnt_from_the_games_is_found(forged):
+    assert verify(forged).ok
+    report = verify(forged, relearn=[1])
+    assert report.problems == [
+        "g001/state: state/live.safetensors is another when it is learnt once more"
+    ]
+
+
+def test_elsewhere_relearning_tells_how_far_the_weights_are(forged):
+    about = json.loads((forged / "run.json").read_text())
+    about["made_with"]["cpu"] = "another"
+    sealed_anew(forged / "run.json", about)
+    report = verify(forged, relearn=[1])
+    assert report.ok
+    (note,) = report.notes
+    assert "within the tolerance of 5 %" in note
+    assert "differ by 0 %" not in note
+
+
+def test_what_cannot_be_relearned_is_said(finished):
+    with pytest.raises(UserError, match="nothing was learnt after a generation 7"):
+        verify(finished.folder, relearn=[7])
 
 
 def test_a_run_can_be_cut_and_goes_on_to_the_same_root(tmp_path, finished):
