@@ -6,7 +6,6 @@ Parts and figures only; bench/selfplay.py runs them.
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -194,9 +193,3 @@ def judged(script: str, quick: bool) -> list[Figure]:
         what = f"{name}: positions or results of random games that OpenSpiel sees otherwise"
         figures.append(Figure(what, value, "positions", "<= 0", n))
     return figures
-
-
-if __name__ == "__main__":
-    from figures import command_line
-
-    command_line("games", __doc__, PARTS, lambda quick: measure(sys.argv[0], quick))

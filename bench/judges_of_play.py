@@ -3,7 +3,6 @@
 Parts and figures only; bench/selfplay.py runs them.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -121,9 +120,3 @@ def measure(script: str, quick: bool) -> list[Figure]:
     what = "1,000 rollouts over 100"
     figures.append(Figure(what, ahead, "Elo", ">= 0", int(found[RUNGS[2]]["games"])))
     return figures
-
-
-if __name__ == "__main__":
-    from figures import command_line
-
-    command_line("judges_of_play", __doc__, PARTS, lambda quick: measure(sys.argv[0], quick))
