@@ -1,7 +1,8 @@
 """Builds each rival's and judge's own virtual environment from the pins beside this file.
 
-`python bench/rivals/venvs.py [--into .venvs] [curator data_designer distilabel lmeval near]` prints
-the interpreters as JSON. What is built already, from the same pins, is left as it is.
+`python bench/rivals/venvs.py [--into .venvs] [lmeval near openspiel]` prints the
+interpreters as JSON, of all where none is named. What is built already, from the same pins, is left
+as it is.
 """
 
 import argparse

@@ -145,6 +145,8 @@ def view(run_folder: "Path", trust_code: bool) -> None:
 @click.argument("run_folder", metavar="RUN", type=FOLDER)
 @click.option("--root", metavar="HEX", help="The root you were told: catches a consistent forgery.")
 @click.option("--replay", type=click.IntRange(0), default=0, help="Remake N tasks and compare.")
+@click.option("--relearn", type=click.IntRange(0), multiple=True, metavar="G",
+              help="Learn once more after generation G and compare; repeatable.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(0), default=2, show_default=True)
 @TRUST
 @UNSAFE

@@ -4,7 +4,7 @@ What a stranger can't see without an outside root (`root=`): a run forged as a w
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -20,6 +20,7 @@ from stillroom.errors import UserError
 from stillroom.parts import Shard
 from stillroom.record import FORMAT, task_json
 from stillroom.stages import mixing
+from stillroom.stages.relearn import relearn as learn_again
 from stillroom.stages.replay import remake
 from stillroom.world import World, has
 
@@ -34,6 +35,7 @@ class Report:
     records: int = 0
     checked: int = 0
     replayed: int = 0
+    relearned: int = 0
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -47,6 +49,7 @@ def verify(
     *,
     root: str | None = None,
     replay: int = 0,
+    relearn: Sequence[int] = (),
     trust_code: bool = False,
     workers: int = 0,
 ) -> Report:
@@ -54,16 +57,23 @@ def verify(
 
     root        the root that you were told elsewhere: catches a consistent forgery
     replay      remake this many tasks a generation and compare (same CPU class and versions only)
+    relearn     learn once more after these generations and compare: bit for bit where the run was
+                made, elsewhere the weights' distance is a note
     trust_code  run a world's code that is not Stillroom's own; without it hashes alone are checked
     """
     folder = Path(run)
     if not store.is_run(folder):
         raise UserError("no run is there", folder, "give the folder that `stillroom run` named")
-    return asyncio.run(_verify(folder, root, replay, trust_code, workers))
+    again = (replay, tuple(relearn))
+    return asyncio.run(_verify(folder, root, again, trust_code, workers))
 
 
 async def _verify(
-    folder: Path, root: str | None, replay: int, trust_code: bool, workers: int
+    folder: Path,
+    root: str | None,
+    again: tuple[int, tuple[int, ...]],
+    trust_code: bool,
+    workers: int,
 ) -> Report:
     report = Report()
     about = _sealed(folder / "run.json", report)
@@ -92,11 +102,30 @@ async def _verify(
             report.problems += mixing.recheck(home, report.root)
     if root is not None and root != report.root:
         report.problems.append(f"the root is {report.root}, not {root} as you were told")
-    if replay and report.ok and world is not None:
-        done, wrong, note = await asyncio.to_thread(remake, folder, about, world, spec, replay)
-        report.replayed, report.problems = done, wrong
-        report.notes += [note] if note else []
+    if report.ok and world is not None:
+        await asyncio.to_thread(_again, folder, about, world, spec, again, report)
     return report
+
+
+def _again(
+    folder: Path,
+    about: Json,
+    world: World,
+    spec: worlds.Spec,
+    again: tuple[int, tuple[int, ...]],
+    report: Report,
+) -> None:
+    """Make so many tasks again, and learn again after these generations."""
+    replay, numbers = again
+    if replay:
+        report.replayed, wrong, note = remake(folder, about, world, spec, replay)
+        report.problems += wrong
+        report.notes += [note] if note else []
+    for number in numbers:
+        wrong, note = learn_again(folder, about, world, spec, number)
+        report.relearned += 1
+        report.problems += wrong
+        report.notes += [note] if note else []
 
 
 def _sealed(path: Path, report: Report) -> Json | None:

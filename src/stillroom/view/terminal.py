@@ -120,6 +120,7 @@ def verified(report: verify.Report) -> str:
     """The report of `verify` in words."""
     lines = [*report.problems, *(f"note: {note}" for note in report.notes)]
     replayed = f", {report.replayed} tasks remade" if report.replayed else ""
+    replayed += f", {report.relearned} generations relearned" if report.relearned else ""
     if report.ok:
         lines.append(
             f"All right: {report.records} records, {report.checked} verdicts run again{replayed}."

@@ -25,6 +25,7 @@ OURS = {
     "written": ("stillroom.worlds.lessons.written", "Written", ""),
     "drills": ("stillroom.worlds.lessons.drills", "Drills", ""),
     "collapse": ("stillroom.collapse.lab", "Collapse", "distill"),
+    "selfplay": ("stillroom.worlds.selfplay", "SelfPlay", "selfplay"),
 }
 TAUGHT = {"lessons": "written"}  # with a teacher, which world stands in for one of ours
 
