@@ -26,6 +26,7 @@ class SelfPlay(World):
     name: ClassVar[str] = "selfplay"
     schema: ClassVar[pa.StructType] = GAME
     shard: ClassVar[int] = 1  # a task is a batch of games
+    formats: ClassVar[tuple[str, ...]] = ("positions", "positions-unique", "positions-chat", "sgf")
 
     generations: int = Field(default=8, ge=1)
 
@@ -195,6 +196,16 @@ class SelfPlay(World):
 
     def show(self, record: Record) -> View:
         return showing.show(self.rules, record)
+
+    def export(self, records: Iterable[Record], format: str, folder: Path) -> None:
+        from stillroom.worlds.selfplay.exporting import export_positions
+        from stillroom.worlds.selfplay.sgf import export_sgf
+
+        if format == "sgf":
+            komi = getattr(referee_of(self.game, **self.options), "komi", None)
+            export_sgf(self.rules, komi, records, folder)
+        else:
+            export_positions(self.rules, records, format, folder)
 
     def spoil(self, data: Data, rng: np.random.Generator) -> tuple[str, Data]:
         return spoiling.spoil(data, rng)
