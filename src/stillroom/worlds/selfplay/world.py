@@ -1,6 +1,7 @@
 """The World `selfplay`: a net plays against itself, learns from the games, and plays again."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -195,7 +196,12 @@ class SelfPlay(World):
         return auditing.audit(self.rules, generations, ctx)
 
     def show(self, record: Record) -> View:
-        return showing.show(self.rules, record)
+        def picture() -> str:
+            from stillroom.worlds.selfplay.player import player
+
+            return player(self.rules, referee_of(self.game, **self.options), record.data)
+
+        return replace(showing.show(self.rules, record), html=picture)
 
     def export(self, records: Iterable[Record], format: str, folder: Path) -> None:
         from stillroom.worlds.selfplay.exporting import export_positions
