@@ -170,8 +170,8 @@ def test_chats_ask_for_the_move_that_search_recommends(exported):
 def test_positions_are_dealt_out_alike_in_any_number_of_buckets(
     run, exported, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(exporting, "BUCKET", 16)
-    monkeypatch.setattr(exporting, "CHUNK", 10)
+    monkeypatch.setattr(exporting, "BUCKET", 16 * 81)
+    monkeypatch.setattr(exporting, "CHUNK", 10 * 81)
     again = parts(stillroom.export(run, "positions-unique", tmp_path / "again"))
     for home, rows in parts(exported["positions-unique"]).items():
         by_name = {row["canonical"]: row for row in again[home]}

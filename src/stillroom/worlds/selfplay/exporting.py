@@ -27,9 +27,10 @@ from stillroom.worlds.selfplay.showing import chat
 
 SHARED = "shared"
 HOMES = (*SPLITS, SHARED)
-CHUNK = 256  # games that are exploded at once
-BUCKET = 4000  # games whose positions are in memory at once, about
-BUCKETS = 64  # at most
+# What is in memory at once, in moves of the longest game times actions: numbers of a policy.
+CHUNK = 100_000  # as Python's objects
+BUCKET = 2_000_000  # as arrays
+BUCKETS = 128  # files that are open at once
 
 ROW = pa.schema(
     [
@@ -47,11 +48,11 @@ RANK = ROW.append(pa.field("split", pa.int8()))  # of the game, until its positi
 def export_positions(game: Game, records: Iterable[Record], format: str, folder: Path) -> None:
     """Write `positions`, `positions-unique` or `positions-chat` into an empty folder.
 
-    Memory holds some thousand games: positions are first dealt out by their canonical hash.
+    Memory holds a part of the positions: all are first dealt out by their canonical hash.
     """
     counts = {home: [0, 0] for home in HOMES}  # rows, and the positions that they stand for
     with TemporaryDirectory(dir=folder.parent) as room:
-        for number, table in enumerate(_dealt(records, Path(room))):
+        for number, table in enumerate(_dealt(game, records, Path(room))):
             for home, rows in _homes(table).items():
                 made, weight = _write(game, rows, format, folder / home, number)
                 counts[home][0] += made
@@ -80,13 +81,14 @@ def _split(record: Record) -> int:
     return SPLITS.index(split_of(record.tags, " ".join(map(str, record.data["moves"]))))
 
 
-def _dealt(records: Iterable[Record], room: Path) -> Iterator[pa.Table]:
+def _dealt(game: Game, records: Iterable[Record], room: Path) -> Iterator[pa.Table]:
     """All rows by their canonical hash: tables, each with whatever the positions in it have."""
-    games = len(records) if isinstance(records, Sized) else BUCKETS * BUCKET
-    buckets = min(BUCKETS, 1 + games // BUCKET)
+    size = game.longest * game.actions
+    games = len(records) if isinstance(records, Sized) else BUCKETS * BUCKET // size
+    buckets = min(BUCKETS, 1 + games * size // BUCKET)
     writers = [pq.ParquetWriter(room / f"{n}.parquet", RANK) for n in range(buckets)]
     source = iter(records)
-    while some := list(islice(source, CHUNK)):
+    while some := list(islice(source, 1 + CHUNK // size)):
         rows: list[list[Data]] = [[] for _ in writers]
         for record in some:
             rank = _split(record)
