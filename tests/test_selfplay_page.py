@@ -11,6 +11,7 @@ from test_page import CHROMIUM, FLAGS, needs_chromium
 
 import stillroom
 from stillroom import open as open_dataset
+from stillroom.view.charts import curves
 from stillroom.view.page import write_page
 from stillroom.worlds.selfplay import SelfPlay
 from stillroom.worlds.selfplay.game import game_of
@@ -152,6 +153,21 @@ def test_a_record_can_say_nothing_that_runs():
             assert not any(name.startswith("on") or name in ("src", "href") for name in attrs)
         assert "url(" not in of
         assert "@import" not in of
+
+
+def test_findings_of_one_net_after_another_are_a_curve():
+    values = {0: 40.0, 10: 80.0, 2: 55.0}
+    findings = [
+        {"name": f"raw policy keeps the result, net {n}", "unit": "%", "value": value}
+        for n, value in values.items()
+    ]
+    others = [{"name": f"lone {n}", "unit": "", "value": 1.0} for n in (1, 2)]
+    others += [{"name": f"search of {n} keeps the result", "unit": "%", "value": 1.0}
+               for n in range(4)]  # fmt: skip
+    (chart,) = curves([*findings, *others])
+    assert (chart["title"], chart["note"]) == ("raw policy keeps the result, net", "%")
+    (drawn,) = chart["spec"]["datasets"].values()
+    assert [(one["n"], one["value"]) for one in drawn] == sorted(values.items())
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,8 @@ def write_page(run: Path, world: World | None) -> Path:
     for record, chosen in _records(run, one["generations"]):
         reader.add(record, chosen)
     told = student_tables.read_report(run)
-    pictured = charts.charts(reader.tally, reader.features, reader.featured)
+    pictured = charts.curves(one["findings"] or [])
+    pictured += charts.charts(reader.tally, reader.features, reader.featured)
     drawn = [*pictured, *(student_charts.charts(told) if told else [])]
     found, tag = slices(reader.tally), reader.tally.main
     context = {
