@@ -93,7 +93,7 @@ def board_at(html: str, ply: int, places: dict[str, int]) -> list[int]:
 @pytest.mark.parametrize("name", GAMES)
 def test_each_position_shows_its_board(name):
     captures, places = 0, cells(name)
-    for seed in range(3):
+    for seed in range(2):
         data = random_game(name, seed)
         html = player(game_of(name, **GAMES[name]), referee_of(name, **GAMES[name]), data)
         referee = referee_of(name, **GAMES[name])
