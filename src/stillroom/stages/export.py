@@ -51,7 +51,8 @@ def export(
     elif not done["parts"]:
         world.export(data, to, _empty(target / "data"))
         counts["train"] = len(data)
-    files.write_file(target / "README.md", card(about, whole, to, counts).encode())
+    text = card(about, whole, to, counts, _own_parts(target / "data"))
+    files.write_file(target / "README.md", text.encode())
     files.write_json(target / "export.json", done | {"finished": True, "counts": counts})
     return target
 
@@ -113,6 +114,16 @@ def _plain(
             files.write_json(target / "export.json", done)
 
 
+def _own_parts(data: Path) -> dict[str, str]:
+    """Of a world's own export: which files each split has, and what the world says of them."""
+    found = {}
+    for split in SPLITS:
+        for first in sorted((data / split).glob("*"))[:1]:
+            found[split] = f"data/{split}/*{first.suffix}"
+    told = data / "README.md"
+    return found | ({"": told.read_text("utf-8")} if told.is_file() else {})
+
+
 def _sha(path: Path) -> str | None:
     return files.sha256(path) if path.is_file() else ""
 
@@ -145,17 +156,27 @@ def _row(record: Record, world: World, to: str) -> dict[str, Any]:
     }
 
 
-def card(about: dict[str, Any], whole: dict[str, Any], to: str, counts: dict[str, int]) -> str:
-    """The card (README.md, as data hubs read it): synthetic, when, how much, which licence."""
+def card(
+    about: dict[str, Any],
+    whole: dict[str, Any],
+    to: str,
+    counts: dict[str, int],
+    own: dict[str, str] | None = None,
+) -> str:
+    """The card (README.md, as data hubs read it): synthetic, when, how much, which licence.
+
+    `own`: of a world's own export, the files of each split, and under "" its words on them.
+    """
     import datetime
 
     made = datetime.datetime.now(datetime.UTC).date().isoformat()
     name, numbers = about["parts"]["world"], whole["counts"]
     suffix = "parquet" if to == "parquet" else "jsonl"
-    files = "".join(
-        f"  - split: {split}\n    path: {split}/*.{suffix}\n" for split in SPLITS if counts[split]
-    )
-    configs = f"configs:\n- config_name: default\n  data_files:\n{files}" if to in PLAIN else ""
+    own, plain = own or {}, to in PLAIN
+    paths = {split: f"{split}/*.{suffix}" for split in SPLITS if counts[split]} if plain else own
+    files = "".join(f"  - split: {k}\n    path: {paths[k]}\n" for k in SPLITS if k in paths)
+    configs = f"configs:\n- config_name: default\n  data_files:\n{files}" if files else ""
+    split = f" ({', '.join(f'{k} {v}' for k, v in counts.items())})" if plain else ""
     depth = "unknown (a teacher model took part)" if about["parts"]["teacher"] else "1 or more"
     return f"""---
 license: other
@@ -173,7 +194,7 @@ exported on {made}. No record is a record of a person or an event unless its `or
 | world | {name["name"]}, version {name["version"]}, seed {about["parts"]["seed"]} |
 | teacher | {about["parts"]["teacher"] or "none: a program alone"} |
 | generations away from human data (`origin.depth`) | {depth} |
-| records | {numbers["dataset"]} ({", ".join(f"{k} {v}" for k, v in counts.items())}) |
+| records | {numbers["dataset"]}{split} |
 | tasks used, kept, refused by the checks, failed | {numbers["tasks"]}, {numbers["kept"]}, \
 {numbers["refused"]}, {numbers["failed"]} |
 | root of the run | `{whole["root"]}` |
@@ -181,4 +202,4 @@ exported on {made}. No record is a record of a person or an event unless its `or
 
 Every record passed its world's check. That shows internal validity, not usefulness. To check it
 again from the run folder: `stillroom verify RUN --root {whole["root"]}`.
-"""
+{chr(10) + own[""] if "" in own else ""}"""

@@ -213,6 +213,9 @@ async function followAddress() {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const at = document.activeElement;
+  // A field in a picture has its own use for the arrows.
+  const field = event.target.localName === "input" && event.target.ownerDocument !== document;
+  if (field && event.key.startsWith("Arrow")) return;
   const typing = at === $("search");
   const choosing = at instanceof HTMLSelectElement || (at instanceof HTMLInputElement && !typing);
   const free = !typing && !choosing;

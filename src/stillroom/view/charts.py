@@ -4,7 +4,8 @@ Colours are CSS variables of the page, so that the dark mode and print need no s
 Vega-Lite: Satyanarayan et al., IEEE TVCG 2017.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,6 +27,39 @@ def charts(tally: Tally, features: Mapping[str, Histogram], shown: str) -> list[
         if bins := histogram.bins():
             found.append(_feature_chart(name, bins, histogram.whole, shown))
     return found
+
+
+def curves(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A curve for findings whose names differ in the number at their end alone, as of generations.
+
+    The same chart entries as of `charts`; of three numbers or more.
+    """
+    rows: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for one in findings:
+        if found := re.fullmatch(r"(.*?)[ ,]*\b(\d+)", one["name"]):
+            rows.setdefault((found[1], one["unit"]), []).append((int(found[2]), one["value"]))
+    return [
+        _curve(name, unit, sorted(points))
+        for (name, unit), points in rows.items()
+        if len(points) > 2
+    ][:MOST]
+
+
+def _curve(name: str, unit: str, points: list[tuple[int, float]]) -> dict[str, Any]:
+    import altair as alt
+
+    line = (
+        alt.Chart(alt.InlineData(values=[{"n": n, "value": value} for n, value in points]))
+        .mark_line(point=alt.OverlayMarkDef(color="var(--kept)"), color="var(--kept)")
+        .encode(
+            x=alt.X("n:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=6, grid=False)),
+            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
+            tooltip=[alt.Tooltip("n:Q", title=name), alt.Tooltip("value:Q", title=unit or "value")],
+        )
+        .properties(width="container", height=130)
+    )
+    return {"section": "charts", "title": name, "note": unit, "tag": None,
+            "label": f"{name}, one number after another", "spec": styled(line)}  # fmt: skip
 
 
 @cache

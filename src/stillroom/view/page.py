@@ -58,7 +58,8 @@ def write_page(run: Path, world: World | None) -> Path:
     reader = Reader(world, one)
     for record, chosen in _records(run, one["generations"]):
         reader.add(record, chosen)
-    pictured = charts.charts(reader.tally, reader.features, reader.featured)
+    pictured = charts.curves(one["findings"] or [])
+    pictured += charts.charts(reader.tally, reader.features, reader.featured)
     said, drawn, parts = _stages(run, one["world"])
     drawn = [*pictured, *drawn]
     found, tag = slices(reader.tally), reader.tally.main

@@ -39,7 +39,7 @@ def reasons(game: Game, at: Data, most: int = 5) -> str:
     """What the search looked at: "visited a 18, b 9, value 0.31"."""
     order = sorted(range(game.actions), key=lambda a: (-at["visits"][a], a))
     seen = [f"{move_name(game, a)} {at['visits'][a]}" for a in order if at["visits"][a]][:most]
-    value = f"value {at['value']:.2f}"
+    value = f"value {round(at['value'], 2) + 0.0:.2f}"  # and never -0.00
     if at["proof"] is not None:
         value = {1: "won", 0: "drawn", -1: "lost"}[at["proof"]] + " for certain"
     return ", ".join([f"visited {', '.join(seen)}"] * bool(seen) + [value])

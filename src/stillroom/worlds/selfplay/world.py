@@ -1,6 +1,7 @@
 """The World `selfplay`: a net plays against itself, learns from the games, and plays again."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -27,6 +28,7 @@ class SelfPlay(World):
     name: ClassVar[str] = "selfplay"
     schema: ClassVar[pa.StructType] = GAME
     shard: ClassVar[int] = 1  # a task is a batch of games
+    formats: ClassVar[tuple[str, ...]] = ("positions", "positions-unique", "positions-chat", "sgf")
 
     generations: int = Field(default=8, ge=1)
 
@@ -211,7 +213,22 @@ class SelfPlay(World):
         return auditing.audit(self.rules, generations, ctx, self.device)
 
     def show(self, record: Record) -> View:
-        return showing.show(self.rules, record)
+        def picture() -> str:
+            from stillroom.worlds.selfplay.player import player
+
+            return player(self.rules, referee_of(self.game, **self.options), record.data)
+
+        return replace(showing.show(self.rules, record), html=picture)
+
+    def export(self, records: Iterable[Record], format: str, folder: Path) -> None:
+        from stillroom.worlds.selfplay.exporting import export_positions
+        from stillroom.worlds.selfplay.sgf import export_sgf
+
+        if format == "sgf":
+            komi = getattr(referee_of(self.game, **self.options), "komi", None)
+            export_sgf(self.rules, komi, records, folder)
+        else:
+            export_positions(self.rules, records, format, folder)
 
     def spoil(self, data: Data, rng: np.random.Generator) -> tuple[str, Data]:
         return spoiling.spoil(data, rng)
