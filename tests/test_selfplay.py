@@ -321,6 +321,7 @@ def test_a_label_or_a_proof_that_the_solver_denies_is_refused(labelled):
 
 def test_audit_says_how_many_outcomes_the_solver_confirms(labelled):
     _, result = labelled
+    assert verify(result.folder, replay=1).ok
     right = [
         at["exact"] == at["outcome"]
         for record in open_dataset(result.folder)

@@ -26,7 +26,7 @@ from stillroom.worlds.selfplay.choosing import (
     gumbel_root,
     puct_edge,
 )
-from stillroom.worlds.selfplay.rules import addresses, inlined, kinds_of, rules_at
+from stillroom.worlds.selfplay.rules import addresses, borrowed, inlined, kinds_of, rules_at
 from stillroom.worlds.selfplay.slots import (
     ASKING,
     FRESH,
@@ -330,7 +330,16 @@ def advance() -> Any:
     ) -> Any:
         if stamp == 0:  # closed over, and so part of what Numba finds the machine code by
             return 0, 0
-        return _advance(where, tree, slots, cache, exchange, settings, tables, answers)
+        return _advance(
+            where,
+            borrowed(tree),
+            borrowed(slots),
+            borrowed(cache),
+            borrowed(exchange),
+            settings,
+            tables,
+            answers,
+        )
 
     return numba.njit(kinds_of(arguments), cache=True, error_model="numpy")(whole)
 

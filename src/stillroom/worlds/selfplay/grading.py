@@ -52,7 +52,8 @@ def late_outcomes(positions: pa.StructArray) -> list[Finding]:
     outcome = positions.field("outcome").to_numpy()[rows]
     right = exact.fill_null(0).to_numpy()[rows] == outcome
     detail = f"of {rows.sum()} of ply {LATE} and later, in the last generation"
-    return [Finding("outcomes that the solver confirms", 100 * right.mean(), "%", None, detail)]
+    share = 100 * float(right.mean())
+    return [Finding("outcomes that the solver confirms", share, "%", None, detail)]
 
 
 def by_solver(game: Game, state: Path, device: str, trained: set[str]) -> list[Finding]:

@@ -80,6 +80,26 @@ def _function_at(signature: Any) -> Any:
     return function_at
 
 
+def _borrowed(typing: Any, arrays: Any) -> Any:
+    """A named tuple of arrays whose references nobody counts: its owner must outlive the call.
+
+    Numba counts them with atomic operations, on each row that is looked at: half of a search.
+    """
+
+    def build(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        (whole,) = arguments
+        for place, kind in enumerate(arrays.types):
+            one = context.make_array(kind)(context, builder, builder.extract_value(whole, place))
+            for owner in ("meminfo", "parent"):
+                nobody = cgutils.get_null_value(getattr(one, owner).type)  # type: ignore[no-untyped-call]
+                setattr(one, owner, nobody)
+            whole = builder.insert_value(whole, one._getvalue(), place)
+        return whole
+
+    return arrays(arrays), build
+
+
+borrowed: Any = intrinsic(_borrowed)
 _start, _legal, _play, _result, _plane, _key = map(_function_at, SIGNATURES.values())
 
 

@@ -3,8 +3,8 @@
 Values are in [-1, 1] and belong to the player to move at a node; what an edge holds belongs to the
 player who chooses it. So a value changes its sign at each step upwards, and nowhere else.
 
-Compiled functions are given records and rows, never all arrays: Numba counts references to each
-array that it passes on, and that would cost more than the search.
+Compiled functions are given records and rows of arrays that nobody counts references to
+(rules.borrowed): Numba would count at each row, and that would cost more than the search.
 """
 
 import math
