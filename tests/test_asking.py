@@ -36,6 +36,7 @@ def test_a_question_comes_before_anything_is_asked(tmp_path: Path) -> None:
         assert words in done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_asks_nothing_twice(tmp_path: Path) -> None:
     chance = random.Random(1)
     with Server(latency_ms=40, mode=MODEL) as server:

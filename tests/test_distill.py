@@ -173,6 +173,7 @@ def undisturbed(drills: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return distil(drills, TWO, out=tmp_path_factory.mktemp("two") / "s", workers=2)
 
 
+@pytest.mark.slow
 def test_workers_change_no_byte(drills: Path, undisturbed: Any, tmp_path: Path) -> None:
     alone = distil(drills, TWO, out=tmp_path / "s", workers=1, trust_code=False)
     assert model_bytes(alone.folder) == model_bytes(undisturbed.folder)

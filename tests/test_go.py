@@ -11,6 +11,7 @@ from stillroom.worlds.selfplay.game import GOES_ON, LOST, game_of
 from stillroom.worlds.selfplay.referee import referee_of
 
 
+@pytest.mark.slow
 def test_the_referee_agrees_on_go() -> None:
     ends = agree("go", 300, size=3, komi=0)
     assert ends["0"] > 3  # without half a point there are draws

@@ -136,7 +136,12 @@ LOST: dict[str, tuple[dict[str, Any], int, Callable[[Record], bool]]] = {
 }
 
 
-@pytest.mark.parametrize("name", LOST)
+LONG = ("lessons", "projectile")  # to make
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in LOST]
+)
 def test_a_planted_loss_is_found_in_every_world(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

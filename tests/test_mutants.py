@@ -152,6 +152,7 @@ def judge(module, tree, originals):
     return kind, refused, missed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that counts CPU time")
 def test_what_the_checker_accepts_of_mutants_is_right_and_many_are_caught():
     def ring(signum, frame):
