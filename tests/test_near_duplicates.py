@@ -85,7 +85,10 @@ def templated(count: int, seed: int) -> list[str]:
 
 
 @ENGINES
-@pytest.mark.parametrize("threshold", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize(
+    "threshold",
+    [pytest.param(0.5, marks=pytest.mark.slow), 0.8, pytest.param(0.95, marks=pytest.mark.slow)],
+)
 def test_what_is_kept_is_what_brute_force_keeps(compiled: bool, threshold: float) -> None:
     texts = templated(300, seed=int(100 * threshold))
     rank = np.random.default_rng(1).integers(0, 5, len(texts))

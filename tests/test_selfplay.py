@@ -482,6 +482,7 @@ def test_what_cannot_be_relearned_is_said(finished):
         verify(finished.folder, relearn=[7])
 
 
+@pytest.mark.slow
 def test_a_run_can_be_cut_and_goes_on_to_the_same_root(tmp_path, finished):
     run(learner(2), out=tmp_path / "run", count=64, workers=0, settings=QUICK)
     grown = run(learner(), out=tmp_path / "run", count=64, workers=2, settings=QUICK)
