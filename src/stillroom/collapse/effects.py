@@ -44,7 +44,7 @@ class Left(NamedTuple):
     short: float
 
 
-def ratios(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> Left:
+def ratios(pool: Pool, rng: np.random.Generator) -> Left:
     """The set's rates over the anchor's, as logarithms with standard errors.
 
     Errors by the jackknife over groups of units (Shao and Tu, The Jackknife and Bootstrap, 1995).
@@ -52,8 +52,8 @@ def ratios(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> Left:
     half = rng.permutation(pool.anchor) < pool.anchor // 2
     group = np.concatenate([rng.permutation(pool.anchor), rng.permutation(pool.set)]) % GROUPS
     sides = np.concatenate([half.astype(np.int64), np.full(pool.set, 2)])
-    whole, told = _crossed(pool, sides, np.ones(len(sides), bool), declared)
-    without = np.array([_crossed(pool, sides, group != g, declared)[0] for g in range(GROUPS)])
+    whole, told = _crossed(pool, sides, np.ones(len(sides), bool))
+    without = np.array([_crossed(pool, sides, group != g)[0] for g in range(GROUPS)])
     spread = np.square(without - without.mean(axis=0)).sum(axis=0)
     errors = np.sqrt((GROUPS - 1) / GROUPS * spread)
     mass, types, *banded = (Estimate(*one) for one in zip(whole, errors.tolist(), strict=True))
@@ -64,9 +64,7 @@ def ratios(pool: Pool, rng: np.random.Generator, declared: Mask | None) -> Left:
     )
 
 
-def _crossed(
-    pool: Pool, sides: Numbers, used: Mask, declared: Mask | None
-) -> tuple[list[float], list[float]]:
+def _crossed(pool: Pool, sides: Numbers, used: Mask) -> tuple[list[float], list[float]]:
     """Log ratios of the tail's mass, of its types, and of each band's mass, the mean of both ways
     round; and in how many units of the anchor types of the band were counted.
     """
@@ -77,7 +75,7 @@ def _crossed(
     for says, counted in ((0, 1), (1, 0)):
         a, b, c = counts[says], counts[counted], counts[2]
         band = bands(a, pool.anchor // 2)
-        rare = band >= 0 if declared is None else declared
+        rare = band >= 0
         levels = int(np.log2(max(1, RARE_SHARE * (pool.anchor // 2)))) + 1
         known = (a >= 1) & (a <= RARE_COUNT)
         seen = [

@@ -80,7 +80,7 @@ def bands(frequency: Numbers, units: int) -> Numbers:
     return found
 
 
-def _share(pool: Pool, a: Numbers, declared: Mask | None) -> float:
+def _share(pool: Pool, a: Numbers) -> float:
     """How much more of the tail the set has than is its due: the least of several tails.
 
     A tail is a band of rare types, or all bands up to one. How rare a type is says its frequency in
@@ -90,9 +90,6 @@ def _share(pool: Pool, a: Numbers, declared: Mask | None) -> float:
     """
     b = pool.total - a
     f = float(a.sum()) / max(1, int(pool.total.sum()))
-    if declared is not None:
-        in_set, due = b[declared].sum(), (1 - f) * pool.total[declared].sum()
-        return float((in_set - due) / np.sqrt(f * due + 1))
     band = np.where(a > 0, pool.band, 0)
     t = pool.total.astype(np.float64)
     # What is in one unit only is in the anchor's: it can't tell, and band 0 is left out.
@@ -124,20 +121,18 @@ def _types(pool: Pool, a: Numbers) -> float:
     return float(there.sum()) / max(1, len(there))
 
 
-def permuted(
-    pool: Pool, rng: np.random.Generator, declared: Mask | None, alpha: float
-) -> tuple[float, float]:
+def permuted(pool: Pool, rng: np.random.Generator, alpha: float) -> tuple[float, float]:
     """p-values of both statistics, for tests at level alpha; what can't be significant ends early.
 
     With ENOUGH permutations as extreme after k of them p is ENOUGH / k (Besag and Clifford,
     Biometrika 1991).
     """
     chosen = first(pool)
-    seen = _statistics(pool, chosen, declared)
+    seen = _statistics(pool, chosen)
     most = max(PERMUTATIONS, ceil(3 / alpha))
     extreme, p = [0, 0], [0.0, 0.0]
     for number in range(1, most + 1):
-        now = _statistics(pool, rng.permutation(chosen), declared)
+        now = _statistics(pool, rng.permutation(chosen))
         for which in (0, 1):
             extreme[which] += now[which] <= seen[which]
             if extreme[which] == ENOUGH and not p[which]:
@@ -148,7 +143,7 @@ def permuted(
     return p[0] or last[0], p[1] or last[1]
 
 
-def _statistics(pool: Pool, chosen: Mask, declared: Mask | None) -> tuple[float, float]:
+def _statistics(pool: Pool, chosen: Mask) -> tuple[float, float]:
     """(share, types) where the chosen units are the anchor."""
     a = frequencies(pool, chosen)
-    return _share(pool, a, declared), _types(pool, a)
+    return _share(pool, a), _types(pool, a)

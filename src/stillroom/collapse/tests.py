@@ -6,7 +6,6 @@ PASS asks for more than silence: that a loss of a fifth is ruled out. Where the 
 for either the verdict is UNDERPOWERED, and says how many units would decide.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import exp, log
 from typing import Any, Literal
@@ -15,10 +14,8 @@ import numpy as np
 
 from stillroom.collapse.diagnosis import Lost, lost_types, meters
 from stillroom.collapse.effects import GROUPS, LEAST, Estimate, Left, ratios
-from stillroom.collapse.exact import fewer, normal_quantile
+from stillroom.collapse.exact import normal_quantile
 from stillroom.collapse.exchange import (
-    Mask,
-    Pool,
     bands,
     first,
     frequencies,
@@ -104,39 +101,31 @@ def compare(
     *,
     alpha: float = ALPHA,
     seed: int = 0,
-    declared: Sequence[int] | None = None,
 ) -> Result:
-    """Test whether the set lost the anchor's tail. ALARM is false with probability alpha at most.
-
-    declared  hashes of the types that are rare, where that was said beforehand: the test of mass is
-              then Fisher's exact one, over units that have any of them
-    """
+    """Test whether the set lost the anchor's tail; a false ALARM has probability alpha at most."""
     bound = min(anchor.bound, set_.bound)
     anchor, set_ = anchor.drawn(bound), set_.drawn(bound)
     units, pool = (anchor.units, set_.units), pool_of(anchor, set_)
     known = frequencies(pool, first(pool)) > 0
-    said = None if declared is None else np.isin(pool.types, np.array(declared, np.uint64))
-    rare = known & (bands(pool.total, sum(units)) >= 0 if said is None else said)
+    rare = known & (bands(pool.total, sum(units)) >= 0)
     printed = meters(pool)
     if not rare.any():
         why = "the anchor has no rare type: there is no tail that could be lost"
         return Result("UNDERPOWERED", why, units, 0, meters=printed)
     rng = stream(f"collapse {seed} {units}")
-    share_p, types_p = permuted(pool, rng, said, alpha * SHARES["types"])
-    if said is not None:
-        share_p = _declared(pool, rare)
-    left = ratios(pool, rng, said)
+    share_p, types_p = permuted(pool, rng, alpha * SHARES["types"])
+    left = ratios(pool, rng)
     lost = lost_types(pool, anchor.names | set_.names)
     bets, path = _bets(anchor, set_, rng, alpha * SHARES["bets"])
     parts = (
-        _part("share", share_p, alpha, left.mass, left.bands if said is None else (), min(units)),
+        _part("share", share_p, alpha, left.mass, left.bands, min(units)),
         _part("types", types_p, alpha, left.types, (), min(units)),
         bets,
         Part("slices", min((one.corrected for one in lost), default=1.0), alpha * SHARES["slices"]),
     )
     having = pool.unit[spread(pool, rare)]
     few = len(np.unique(having[having < units[0]]))
-    verdict, why = _verdict(parts, few, units, left if said is None else None)
+    verdict, why = _verdict(parts, few, units, left)
     return Result(verdict, why, units, int(rare.sum()), parts, lost, printed, path)
 
 
@@ -166,7 +155,7 @@ def _needed(found: Estimate, t: float, alpha: float, units: int) -> int:
 
 
 def _verdict(
-    parts: tuple[Part, ...], few: int, units: tuple[int, int], left: Left | None
+    parts: tuple[Part, ...], few: int, units: tuple[int, int], left: Left
 ) -> tuple[Verdict, str]:
     loud = [part for part in parts if part.alarm]
     if loud:
@@ -183,7 +172,7 @@ def _verdict(
             f"nothing was seen, but a loss of a fifth can't be ruled out: about {max(needs):,} "
             "units a set would decide"
         )
-    if left is not None and left.untold > UNTOLD:
+    if left.untold > UNTOLD:
         return "UNDERPOWERED", (
             f"nothing was seen, but in {100 * left.untold:.0f} of 100 units are types so rare that "
             f"nothing can be told of them: about {int(units[0] * left.short) + 1:,} units a set "
@@ -212,13 +201,6 @@ def _words(part: Part) -> str:
         f"fewer of the rare types than a fresh sample of equal size has (p {part.p:.2g}): {left} "
         "are there"
     )
-
-
-def _declared(pool: Pool, rare: Mask) -> float:
-    """Fisher's exact test over units that have any of the declared types."""
-    having = np.unique(pool.unit[spread(pool, rare)])
-    in_anchor = int((having < pool.anchor).sum())
-    return fewer(len(having) - in_anchor, in_anchor, pool.set, pool.anchor)
 
 
 def _bets(

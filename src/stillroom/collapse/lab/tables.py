@@ -1,6 +1,7 @@
 """Students that are tables: one knows which rules there are, one knows cells alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -14,25 +15,45 @@ BACKED = 0.5  # what a cell table adds to its counts from all slices together
 UNSEEN = 0.01  # added to each slice's count, for perplexity alone
 
 
+class Knowledge(Protocol):
+    """What a table has learnt of the answers in each slice."""
+
+    def answers(
+        self, slices: Array, pairs: Array, how: Decoding, rng: np.random.Generator | None
+    ) -> Array:
+        """An answer to each question: drawn, or the likeliest without a stream."""
+
+    def probability(self, slices: Array, pairs: Array, answers: Array) -> Array:
+        """Of each answer to its question."""
+
+
 class Table:
-    """Counts of slices, and for each slice the probability of every answer by every rule or cell.
+    """Counts of slices, and what is known of the answers in each (rules or cells).
 
     A table samples questions uniformly from the learnable pairs.
     """
 
-    def __init__(self, data: Rules, slices: Array) -> None:
-        self._data = data
+    def __init__(
+        self,
+        data: Rules,
+        corpus: Sequence[str],
+        learn: Callable[[Rules, Array, Array, Array], Knowledge],
+    ) -> None:
+        slices, pairs, answers = data.parsed(corpus).T
+        self._data, self._known = data, learn(data, slices, pairs, answers)
         self._shares = np.bincount(slices, minlength=data.slices) / len(slices)
 
     def sample(self, count: int, how: Decoding, rng: np.random.Generator) -> list[str]:
         slices = rng.choice(len(self._shares), size=count, p=decoded(self._shares, how))
         pairs = rng.choice(np.flatnonzero(~self._data.held), size=count)
-        return _items(slices, pairs, self._answers(slices, pairs, how, rng))
+        return _items(slices, pairs, self._known.answers(slices, pairs, how, rng))
 
     def answer(self, questions: Sequence[str], rng: np.random.Generator | None) -> list[str]:
         slices = np.array([int(question[:3]) for question in questions])
         pairs = np.array([int(question[4:6]) for question in questions])
-        return [f"{one:02d}" for one in self._answers(slices, pairs, Decoding(), rng).tolist()]
+        return [
+            f"{one:02d}" for one in self._known.answers(slices, pairs, Decoding(), rng).tolist()
+        ]
 
     def nats(self) -> Array:
         data, smooth = self._data, self._shares + UNSEEN / self._data.n
@@ -40,25 +61,16 @@ class Table:
         pairs = data.scored.ravel()
         answers = data.answers(data.book[data.rule_of[slices]], pairs)
         free = PAIRS - data.held.sum()
-        each = -np.log(self._probability(slices, pairs, answers)).reshape(data.scored.shape)
+        each = -np.log(self._known.probability(slices, pairs, answers)).reshape(data.scored.shape)
         found: Array = each.mean(1) - np.log(smooth / smooth.sum()) + np.log(free)
         return found
 
-    def _answers(
-        self, slices: Array, pairs: Array, how: Decoding, rng: np.random.Generator | None
-    ) -> Array:
-        raise NotImplementedError
 
-    def _probability(self, slices: Array, pairs: Array, answers: Array) -> Array:
-        raise NotImplementedError
-
-
-class RuleTable(Table):
+class RuleTable:
     """The posterior over the known rules in each slice: a neural student without its noise."""
 
-    def __init__(self, data: Rules, corpus: Sequence[str]) -> None:
-        slices, pairs, answers = data.parsed(corpus).T
-        super().__init__(data, slices)
+    def __init__(self, data: Rules, slices: Array, pairs: Array, answers: Array) -> None:
+        self._data = data
         logs = np.zeros((data.slices, data.rules))
         for rule in range(data.rules):
             hits = self._hits(data, np.full(len(pairs), rule), pairs, answers)
@@ -76,14 +88,14 @@ class RuleTable(Table):
         found += true % SYMBOLS == answers % SYMBOLS
         return found
 
-    def _answers(
+    def answers(
         self, slices: Array, pairs: Array, how: Decoding, rng: np.random.Generator | None
     ) -> Array:
         odds = decoded(self._posterior[slices], how)
         rules = odds.argmax(1) if rng is None else draw(odds, rng)
         return self._data.answers(self._data.book[rules], pairs)
 
-    def _probability(self, slices: Array, pairs: Array, answers: Array) -> Array:
+    def probability(self, slices: Array, pairs: Array, answers: Array) -> Array:
         total = np.zeros(len(slices))
         for rule in range(self._data.rules):
             hits = self._hits(self._data, np.full(len(pairs), rule), pairs, answers)
@@ -92,12 +104,11 @@ class RuleTable(Table):
         return total
 
 
-class CellTable(Table):
+class CellTable:
     """Counts per slice and symbol, backed off to all slices together: it can't generalise."""
 
-    def __init__(self, data: Rules, corpus: Sequence[str]) -> None:
-        slices, pairs, answers = data.parsed(corpus).T
-        super().__init__(data, slices)
+    def __init__(self, data: Rules, slices: Array, pairs: Array, answers: Array) -> None:
+        self._data = data
         cells = np.zeros((data.slices, SYMBOLS, SYMBOLS))
         for symbols, said in zip(self._parts(pairs), self._turned(answers), strict=True):
             np.add.at(cells, (slices, symbols, said), 1)
@@ -115,7 +126,7 @@ class CellTable(Table):
         first, second = self._parts(answers)
         return (second, first) if self._data.crossed else (first, second)
 
-    def _answers(
+    def answers(
         self, slices: Array, pairs: Array, how: Decoding, rng: np.random.Generator | None
     ) -> Array:
         odds = [decoded(self._cells[slices, symbols], how) for symbols in self._parts(pairs)]
@@ -124,7 +135,7 @@ class CellTable(Table):
         found: Array = SYMBOLS * first + second
         return found
 
-    def _probability(self, slices: Array, pairs: Array, answers: Array) -> Array:
+    def probability(self, slices: Array, pairs: Array, answers: Array) -> Array:
         total = np.ones(len(slices))
         for symbols, said in zip(self._parts(pairs), self._turned(answers), strict=True):
             total *= self._cells[slices, symbols, said]

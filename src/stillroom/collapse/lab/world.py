@@ -231,9 +231,9 @@ class Collapse(World):
 
             return Trigrams(data, seed, self.size, self.rare_below, items)
         if self.student != "neural":
-            from stillroom.collapse.lab.tables import CellTable, RuleTable
+            from stillroom.collapse.lab.tables import CellTable, RuleTable, Table
 
-            return (RuleTable if self.student == "table" else CellTable)(data, items)
+            return Table(data, items, RuleTable if self.student == "table" else CellTable)
         from stillroom.collapse.lab import neural
 
         weights = state / "weights"
