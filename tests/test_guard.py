@@ -17,6 +17,7 @@ from stillroom import UserError, worlds
 from stillroom.cli import cli
 from stillroom.collapse.betting import Wealth, lower_bound
 from stillroom.collapse.exact import fewer, holm
+from stillroom.collapse.exchange import pool_of
 from stillroom.collapse.incidence import Incidence, Items, of_tags, of_texts, words_of
 from stillroom.collapse.tests import compare
 from stillroom.record import Record
@@ -221,6 +222,15 @@ def test_copies_do_not_make_a_set_larger(tmp_path: Path) -> None:
     assert report.verdict == "UNDERPOWERED"
 
 
+def test_what_stands_in_both_sets_is_left_out_of_both(tmp_path: Path) -> None:
+    texts = human()
+    anchor = write(tmp_path / "a.jsonl", ({"text": one} for one in texts[:500]))
+    made = write(tmp_path / "b.jsonl", ({"text": one} for one in texts[498:998]))
+    report = stillroom.guard(made, anchor)
+    assert report.channels["text"].units == (498, 498)
+    assert any("stand in both" in note for note in report.notes)
+
+
 def test_worlds_of_different_kinds_and_numbers_that_are_none(tmp_path: Path) -> None:
     lessons = stillroom.run("lessons", count=40, out=tmp_path / "l", workers=0)
     sums = stillroom.run(EXAMPLES / "hello.py", count=40, out=tmp_path / "s", workers=0)
@@ -335,6 +345,18 @@ def test_the_command_gates(sets: tuple[Path, Path, Path]) -> None:
     done = CliRunner().invoke(cli, ["guard", like, "--against", anchor])
     assert done.exit_code in (0, 3)
     assert "ALARM:" not in done.output
+
+
+def test_a_sets_due_is_what_chance_gives_it() -> None:
+    # Of a type with three units that the anchor has at all, how many are in the set: by all splits.
+    for share in (0.5, 0.2):
+        splits = [f"{n:03b}" for n in range(8)]
+        odds = [share ** one.count("1") * (1 - share) ** one.count("0") for one in splits]
+        known = [(p, one.count("0")) for p, one in zip(odds, splits, strict=True) if "1" in one]
+        due = sum(p * zeros for p, zeros in known) / sum(p for p, _ in known)
+        one = Incidence(3, np.arange(3), np.full(3, 7, np.uint64))
+        pool = pool_of(one, Incidence(0, np.empty(0, np.int64), np.empty(0, np.uint64)))
+        assert pool.due(share).tolist() == pytest.approx([due])
 
 
 def test_exact_probabilities() -> None:
