@@ -1,14 +1,10 @@
 """Figures of the world selfplay: rules, judges, search, net, and what a run learns.
 
-`python bench/selfplay.py [--quick]` prints JSON. What takes hours runs by itself:
-`--part learning '[20, SEED]'` (CPU-minutes of Connect Four; seeds 0, 1, 2), `--part go5 '[60, 50]'`
-(CPU-minutes of Go 5x5, then so many pairs of games against GNU Go level 1), `--part killed '[20]'`.
+`python bench/selfplay.py [--quick]` prints JSON; all figures take three CPU-hours. Parts alone:
+`--part learning '[20, SEED]'` (CPU-minutes of Connect Four), `--part go5 '[60, 50]'` (CPU-minutes
+of Go 5x5, then so many pairs of games against GNU Go level 1), `--part killed '[20]'`.
 """
 
-import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,24 +15,19 @@ from typing import Any
 import games
 import judges_of_play
 import numpy as np
+import strength
 import torch
 from figures import Figure, apart, command_line
 
 import stillroom
 from stillroom import open as open_dataset
-from stillroom import run, verify
-from stillroom.recipe import from_file, settle
+from stillroom import verify
 from stillroom.worlds.selfplay import SelfPlay
 from stillroom.worlds.selfplay.choosing import PUCT, Settings
 from stillroom.worlds.selfplay.game import game_of
-from stillroom.worlds.selfplay.grading import raw, searching, unseen
-from stillroom.worlds.selfplay.gtp import GNU_GO, Program
-from stillroom.worlds.selfplay.ladder import Batch, converts, match, openings
-from stillroom.worlds.selfplay.net import evaluator, load_net, new_net, shape_of
+from stillroom.worlds.selfplay.net import evaluator, new_net, shape_of
 from stillroom.worlds.selfplay.play import Played, play_games
-from stillroom.worlds.selfplay.positions import States, grade, labelled, shipped_positions
 from stillroom.worlds.selfplay.records import record_of
-from stillroom.worlds.selfplay.solver import Solver
 
 RECIPES = Path(stillroom.__file__).parent / "recipes"
 PLAIN = Settings(kind=PUCT, simulations=32, proofs=False)
@@ -135,7 +126,7 @@ def shipped(generations: int, count: int) -> dict[str, float]:
         out, spent = Path(folder) / "run", list[float]()
         for number in (2, 2 + generations):
             began = time.process_time()
-            _run("selfplay.toml", out, number, count)
+            strength.run_recipe("selfplay.toml", out, number, count)
             spent.append(time.process_time() - began)
         positions = sum(
             len(record.data["positions"])
@@ -151,149 +142,18 @@ def shipped(generations: int, count: int) -> dict[str, float]:
     }
 
 
-def _run(recipe: str, out: Path, generations: int, count: int | None, seed: int = 0) -> Any:
-    settings = [f"world.generations={generations}", *QUIET]
-    if count is not None:
-        settings += [f"world.games={count}", f"world.batch={min(count, 128)}"]
-    return run(
-        RECIPES / recipe, out=out, count=count, seed=seed, workers=0, settings=tuple(settings)
-    )
-
-
-def learning(minutes: float, seed: int, folder: str = "") -> dict[str, Any]:
-    """The shipped recipe for so many CPU-minutes in all, then all judges on its last net."""
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(folder or scratch) / "run"
-        result = _until(60 * minutes, "selfplay.toml", out, seed)
-        found = {one["name"]: one["value"] for one in result.findings}
-        generations = 1 + max(record.data["generation"] for record in open_dataset(out))
-        game = game_of("connect4")
-        state = out / "make" / f"g{generations - 1:03d}" / "state" / "state"
-        evaluate = evaluator(load_net(state / "net.safetensors", game))
-        own = _own_positions(out, generations)
-        policy, search = raw(game, evaluate), searching(game, evaluate)
-        games_own, searched = grade(policy, own), grade(search, own)
-        won = unseen(game, shipped_positions(game), set())
-        won = won.only(np.arange(0, len(won), 7))
-        won = won.only(~won.wins & (won.plies >= 12))
-        wins = converts(Batch(search), Solver(game), won)
-        found |= {
-            "own games: raw": 100 * games_own.all.share,
-            "own games: raw, no win at once": 100 * games_own.rest.share,
-            "own games: search": 100 * searched.all.share,
-            "own games: positions": len(own),
-            "converts": 100 * wins.share,
-            "converts n": wins.tried,
-            "generations": generations,
-        }
-    return found
-
-
-def _until(seconds: float, recipe: str, out: Path, seed: int) -> Any:
-    """A recipe's run that grows until the CPU-seconds are over; its last result."""
-    generations, began, result = 0, time.process_time(), None
-    each = 0.0
-    while result is None or time.process_time() - began + each < seconds:
-        # A few generations at once: each ending writes data/ and audits, which isn't training.
-        left = seconds - (time.process_time() - began)
-        step = max(1, int(left / each / 2)) if each else 2
-        before = time.process_time()
-        generations += step
-        result = _run(recipe, out, generations, None, seed)
-        each = (time.process_time() - before) / step
-    return result
-
-
-def _own_positions(out: Path, generations: int) -> Any:
-    """Labelled positions of ply 10 to 30 from the last generation's games, met nowhere before."""
-    game, rng = game_of("connect4"), np.random.default_rng(5)
-    before, states = set[str](), list[Any]()
-    for record in open_dataset(out):
-        data, last = record.data, record.data["generation"] == generations - 1
-        if not last:
-            before |= {at["canonical"] for at in data["positions"]}
-            continue
-        state = np.zeros(game.words, np.uint64)
-        game.start(state)
-        for ply, move in enumerate(data["moves"]):
-            if 10 <= ply <= 30 and rng.random() < 0.3:
-                states.append(state.copy())
-            game.play(state, move)
-    return unseen(game, labelled(Solver(game), np.array(states, np.uint64)), before)
-
-
-def go5(minutes: float, pairs: int, level: int = 1, folder: str = "") -> dict[str, float]:
-    """The recipe go5 for so many CPU-minutes, then paired games against GNU Go."""
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(folder or scratch) / "run"
-        _until(60 * minutes, "go5.toml", out, 0)
-        _, _, world = settle(from_file(RECIPES / "go5.toml"), "go5.toml", RECIPES)
-        assert isinstance(world, SelfPlay)
-        game = world.rules
-        nets = sorted(out.glob("make/g*/state/state/net.safetensors"))
-        search = searching(game, evaluator(load_net(nets[-1], game)), 64)
-        with Program(GNU_GO.format(level=level), game) as program:
-            players = {"net": _single(search), "GNU Go": program}
-            played = match(game, players, openings(game, pairs, 2))
-    won = sum((1 + (g.result if g.first == "net" else -g.result)) / 2 for g in played)
-    forfeits = sum(bool(game.forfeit) for game in played)
-    return {"share": won / len(played), "n": len(played), "forfeits": forfeits}
-
-
-def _single(policy: Callable[[States], Any]) -> Callable[[Any], int]:
-    return lambda state: int(policy(state[None])[0])
-
-
-def killed(times: int) -> dict[str, Any]:
-    """A small run is killed at random moments until it ends: whether its root is that of a calm."""
-    settings = [
-        "world.game=tictactoe",
-        "world.generations=4",
-        "world.games=64",
-        "world.batch=8",
-        "world.blocks=1",
-        "world.channels=16",
-        *QUIET,
-    ]
-    words = [sys.executable, "-c", MAIN, "run", str(RECIPES / "selfplay.toml")]
-    words += ["--count", "64", "--workers", "2"]
-    words += [word for one in settings for word in ("--set", one)]
-    rng, done = np.random.default_rng(0), 0
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*words, "--out", f"{folder}/calm"], check=True, stdout=subprocess.DEVNULL)
-        for number in range(times):
-            with subprocess.Popen(
-                [*words, "--out", f"{folder}/{number % 3}"],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            ) as one:
-                time.sleep(float(rng.uniform(1, 12)))
-                if one.poll() is None:
-                    os.killpg(one.pid, signal.SIGKILL)
-                    done += 1
-        roots = set()
-        for name in ("calm", "0", "1", "2"):
-            subprocess.run([*words, "--out", f"{folder}/{name}"], check=True, capture_output=True)
-            about = json.loads((Path(folder) / name / "make" / "manifest.json").read_text())
-            roots.add(about["root"])
-    return {"killed": done, "roots": len(roots)}
-
-
 PARTS: dict[str, Callable[..., dict[str, Any]]] = {
     **games.PARTS,
     **judges_of_play.PARTS,
+    **strength.PARTS,
     "throughput": throughput,
     "null_net": null_net,
     "shipped": shipped,
-    "learning": learning,
-    "go5": go5,
-    "killed": killed,
 }
 
 
 def measure(quick: bool) -> list[Figure]:
-    """All figures but those of the parts that take hours."""
+    """All figures."""
     script = sys.argv[0]
     figures = []
     count = 256 if quick else 1024
@@ -313,7 +173,9 @@ def measure(quick: bool) -> list[Figure]:
     figures.append(Figure(what, got["rate"], "positions/CPU-second", ">= 600", got["n"]))
     what = "tasks remade and a generation relearned: what differs"
     figures.append(Figure(what, got["wrong"], "tasks and files", "<= 0", got["replayed"]))
-    return figures + games.measure(script, quick) + judges_of_play.measure(script, quick)
+    for part in (games, judges_of_play, strength):
+        figures += part.measure(script, quick)
+    return figures
 
 
 if __name__ == "__main__":
