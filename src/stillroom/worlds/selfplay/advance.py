@@ -101,7 +101,8 @@ def _keep(cache: Any, key: Any, logits: Any, value: float) -> None:
 def _make_noise(edges: Any, slot: Any, noise: Any, work: Any, settings: Any) -> None:
     noisy = settings.noise and slot.full == 1
     if settings.kind == GUMBEL:
-        draw_gumbel(slot, noise, noisy)
+        # Later on noise would cost games: who is ahead would often not win, and the outcomes lie.
+        draw_gumbel(slot, noise, noisy and slot.opening + slot.made < settings.temperature_plies)
     elif noisy and settings.noise_share > 0.0:
         add_dirichlet(edges, slot, settings, work)
 
