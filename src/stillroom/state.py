@@ -1,5 +1,6 @@
 """The verbs that see a whole generation or more, in a worker: start, learn, audit."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from stillroom.engines.local import Job
 from stillroom.errors import Stopped, UserError
 from stillroom.record import canonical, task_prefix
 from stillroom.shard import world_of
-from stillroom.world import Context, World
+from stillroom.world import Context, Finding, World
 
 
 def start_state(job: Job) -> str:
@@ -36,7 +37,21 @@ def _stateful(
 def audit_set(job: Job) -> list[dict[str, Any]]:
     """Call `audit` on all generations."""
     world, ctx, sets = _whole(job, "audit")
-    return [asdict(f) for f in _private_bugs(world, job, "audit", lambda: world.audit(sets, ctx))]
+    found: list[dict[str, Any]] = _private_bugs(
+        world, job, "audit", lambda: [_plain(one) for one in world.audit(sets, ctx)]
+    )
+    return found
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON holds it: numpy's numbers are hashed as text and read as numbers."""
+    fields = {
+        key: value.item() if hasattr(value, "item") else value
+        for key, value in asdict(finding).items()
+    }
+    if not isinstance(fields["value"], (int, float)) or not math.isfinite(fields["value"]):
+        raise ValueError(f"the value of {finding.name!r} is {finding.value!r:.60}, not a number")
+    return fields
 
 
 def _whole(job: Job, verb: str) -> tuple[World, Context, list[Dataset]]:
