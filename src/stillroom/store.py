@@ -105,7 +105,10 @@ class Run:
     def event(self, kind: str, **fields: Any) -> None:
         """One line in events.jsonl: the only place, with the manifests, for clock times."""
         line = orjson.dumps({"time": round(time.time(), 3), "event": kind, **fields})
-        with (self.folder / "events.jsonl").open("ab") as file:
+        with (self.folder / "events.jsonl").open("ab+") as file:
+            if file.tell():  # a killed run may have left half a line
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else b"\n" + line
             file.write(line + b"\n")
 
     def generation(self, number: int) -> Path:
