@@ -36,7 +36,6 @@ SMALL = {
     "channels": 8,
     "simulations": 8,
     "batch": 16,
-    "games": 32,
     "window": 200,
     "opening_plies": 4,
     "device": "cpu",
@@ -52,7 +51,6 @@ def small(**changes):
 def learner(generations=3):
     return small(
         generations=generations,
-        games=64,
         channels=16,
         samples=20.0,
         learning_batch=32,
@@ -110,7 +108,7 @@ def test_contract(tmp_path):
     ids=lambda changes: changes.get("game", "puct").rpartition("/")[2],
 )
 def test_other_games_and_searches_run_and_are_checked(tmp_path, changes):
-    result = run(small(games=16, **changes), out=tmp_path / "run", count=16, workers=0)
+    result = run(small(**changes), out=tmp_path / "run", count=16, workers=0)
     assert result.counts["kept"] == result.counts["tasks"] * 16
     # One net plays both sides of a record, and all of it is held against the referee's replay.
     assert result.power["own"]["power"] == 1.0
@@ -118,7 +116,7 @@ def test_other_games_and_searches_run_and_are_checked(tmp_path, changes):
 
 
 def test_resigning_is_checked_by_games_that_are_played_on(tmp_path):
-    world = small(resign=0.01, play_on=0.5, proofs=False, games=64, opening_share=0.0)
+    world = small(resign=0.01, play_on=0.5, proofs=False, opening_share=0.0)
     result = run(world, out=tmp_path / "run", count=64, workers=0, settings=QUICK)
     ended = [record.data for record in open_dataset(result.folder)]
     assert any(data["ended"] == "resigned" for data in ended)
@@ -284,7 +282,7 @@ def test_outcomes_seen_by_the_wrong_side_are_refused(finished):
 def labelled(tmp_path_factory):
     """Two generations of Connect Four, whose late positions the solver labels."""
     folder = tmp_path_factory.mktemp("labelled") / "run"
-    world = small(game="connect4", games=16, simulations=4, opening_plies=20, exact_nodes=2000)
+    world = small(game="connect4", simulations=4, opening_plies=20, exact_nodes=2000)
     return world, run(world, out=folder, count=16, workers=0, settings=QUICK)
 
 
@@ -383,7 +381,7 @@ def test_the_raw_policy_learns_and_the_run_says_so(finished):
 
 
 def test_a_frozen_learner_is_reported(tmp_path):
-    world = small(learning_rate=0.0, games=16)
+    world = small(learning_rate=0.0)
     result = run(world, out=tmp_path / "run", count=16, workers=0, settings=QUICK)
     learnt = found_in(result, "learning")
     assert learnt["ok"] is False
@@ -422,9 +420,7 @@ def test_a_sign_error_planted_in_the_value_is_caught(tmp_path, monkeypatch, fini
 
 
 def test_best_net_is_put_back_when_strength_falls(tmp_path):
-    world = small(
-        learning_rate=1.0, patience=1, least_score=0.5, generations=3, games=16, averaging=0.0
-    )
+    world = small(learning_rate=1.0, patience=1, least_score=0.5, generations=3, averaging=0.0)
     result = run(world, out=tmp_path / "run", count=16, workers=0, settings=QUICK)
     told = result.folder / "make" / "g002" / "state" / "state" / "course.json"
     story = json.loads(told.read_text())
@@ -555,5 +551,5 @@ def test_the_recipe_is_sound():
         from_file(Path(stillroom.__file__).parent / "recipes" / "selfplay.toml"), "recipe", Path()
     )
     assert isinstance(world, SelfPlay)
-    assert settled.count == world.games
-    assert world.horizon == world.generations
+    assert settled.count % world.batch == 0
+    assert settled.make.minutes == 10

@@ -174,7 +174,7 @@ def test_findings_of_one_net_after_another_are_a_curve():
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page") / "run"
     world = SelfPlay(
-        game="go", size=3, komi=0.5, blocks=1, channels=8, simulations=4, batch=6, games=6,
+        game="go", size=3, komi=0.5, blocks=1, channels=8, simulations=4, batch=6,
         judge_games=0, samples=0.0, device="cpu", generations=1, temperature_plies=40,
     )  # fmt: skip
     stillroom.run(world, out=folder, count=6, workers=0, settings=("power.sample=0",))

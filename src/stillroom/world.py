@@ -231,6 +231,13 @@ class World(BaseModel):
 
     # Optional.
 
+    def expected(self, task: Task) -> int:
+        """How many records a task is likely to give; decides how far ahead work is begun.
+
+        It never decides what is kept, so that a wrong guess costs time alone.
+        """
+        return 1
+
     def read(self, task: Task, text: str) -> Data:
         """A model's text back into data; ValueError says why it can't be read.
 

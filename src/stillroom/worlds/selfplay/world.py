@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -42,10 +43,11 @@ class SelfPlay(World):
     channels: int = Field(default=32, ge=4, le=512)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
-    games: int = Field(default=256, ge=1)
-    """Games of a generation; `count` should not be less."""
     batch: int = Field(default=128, ge=1)
-    """Games of a task, which are played by one process and lost together."""
+    """Games of a task, which are played by one process and lost together.
+
+    `count`, the games of a generation, should be a multiple: what a batch gives beyond is dropped.
+    """
 
     search: Literal["gumbel", "puct"] = "gumbel"
     simulations: int = Field(default=16, ge=1, le=10_000)
@@ -155,9 +157,12 @@ class SelfPlay(World):
         )
 
     def plan(self, generation: int) -> Iterator[Task]:
-        for first in range(0, self.games, self.batch):
-            games = min(self.batch, self.games - first)
-            yield {"generation": generation, "first": first, "games": games}
+        for first in count(0, self.batch):
+            yield {"generation": generation, "first": first, "games": self.batch}
+
+    def expected(self, task: Task) -> int:
+        games: int = task["games"]
+        return games
 
     def start(self, ctx: Context) -> Path:
         from stillroom.worlds.selfplay.fitting import first_state
@@ -171,9 +176,9 @@ class SelfPlay(World):
         if ctx.state is None:
             raise ValueError("selfplay plays with the net in ctx.state")
         net, evaluate, on_cpu = acting(ctx.state, self)
-        generation, count = task["generation"], task["games"]
-        keys = np.frombuffer(ctx.rng.bytes(8 * count), np.uint64)
-        slots = 64 if on_cpu else count
+        generation, wanted = task["generation"], task["games"]
+        keys = np.frombuffer(ctx.rng.bytes(8 * wanted), np.uint64)
+        slots = 64 if on_cpu else wanted
         games = play_games(self.rules, evaluate, self.settings(generation), keys, slots)
         return [
             record_of(
