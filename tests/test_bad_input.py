@@ -94,7 +94,7 @@ def test_all_mistakes_of_a_recipe_are_told_at_once(tmp_path: Path) -> None:
             "allowed: audit, count, distill, guard, make, mix, name, power",
         ],
         "seed = 'seven'": ["valid integer"],
-        "make.wrokers = 2": ["no such key", "did you mean 'workers'", "allowed: workers"],
+        "make.wrokers = 2": ["no such key", "did you mean 'workers'", "allowed: minutes, workers"],
         "power.sample = -1": ["greater than or equal to 0"],
         "world.tsaks = 3": ["no such key", "did you mean 'tasks'", "how, marker", "tasks"],
         "world.tasks = -3": ["greater than or equal to 0"],

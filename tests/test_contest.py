@@ -14,7 +14,7 @@ from stillroom.worlds.selfplay import SelfPlay
 from stillroom.worlds.selfplay.contest import NET, contest, last_net, main
 from stillroom.worlds.selfplay.net import net_hash
 
-SMALL = {"generations": 2, "games": 32, "batch": 32, "blocks": 1, "channels": 8, "simulations": 8}
+SMALL = {"generations": 2, "batch": 32, "blocks": 1, "channels": 8, "simulations": 8}
 
 
 def finished(folder: Path, name: str, **fields: object) -> Path:

@@ -44,7 +44,7 @@ class Estimate:
             f"{self.model} at {self.url} would be asked about {self.calls:,} times for "
             f"{self.tasks:,} tasks: {self.prompt_tokens:,} tokens of prompts, at most "
             f"{self.completion_tokens:,} of answers. Money: {money}. Time: about "
-            f"{_duration(self.seconds)} at {TOKENS_A_SECOND} tokens a second and stream. "
+            f"{duration(self.seconds)} at {TOKENS_A_SECOND} tokens a second and stream. "
             f"Disk: {self.disk_bytes / 1e6:.1f} MB. {known if self.recorded else ''}"
             "Tasks whose records are refused come on top."
         )
@@ -118,7 +118,8 @@ def _mean(numbers: list[int]) -> float:
     return sum(numbers) / len(numbers) if numbers else 0.0
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words: "40 s", "12 min", "3.5 h"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

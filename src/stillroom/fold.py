@@ -6,25 +6,25 @@ Everything is decided in plan order, so the result is the same for any number of
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stillroom import files, parts, store
+from stillroom import files, minutes, parts, store
 from stillroom import shard as shards
 from stillroom.drafts import send
 from stillroom.engines.local import Job, Local, in_order
-from stillroom.errors import Stopped, UserError
+from stillroom.errors import Stopped
 from stillroom.estimate import Estimate
 from stillroom.ledger import Ledger
 from stillroom.parts import Shard, tally
-from stillroom.record import task_json
+from stillroom.plan import Plan, Source
+from stillroom.record import from_rows
 from stillroom.shard import Making
 from stillroom.store import Run
-from stillroom.world import Teacher, World, has
+from stillroom.world import has
 
 
 @dataclass
@@ -32,43 +32,51 @@ class Watch:
     """Who is told how a run goes: nobody, unless the command line or you say so."""
 
     progress: Callable[[int, dict[str, int]], None] = lambda generation, numbers: None
+    """Told a generation's tasks, kept, refused and failed; seconds_left too where time is short."""
     say: Callable[[str], None] = lambda line: None
     before: Callable[[Estimate], None] = lambda estimate: None
     """Told what a server will be asked, before it is; raises to call it off."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What the fold needs to know of a recipe."""
-
-    world: World
-    spec: dict[str, str]
-    config: dict[str, Any]
-    seed: int
-    count: int
-    identity: str
-    teacher: Teacher | None = None
-
-
 async def fold(plan: Plan, run: Run, engine: Local, watch: Watch) -> dict[str, Any]:
     """All generations, then data/ and the manifest of the whole, which is returned."""
-    world = plan.world
+    world, worked = plan.world, minutes.clock(run.folder)
+    newest = max((int(path.name[1:]) for path in run.folder.glob("make/g[0-9]*")), default=0)
+    watch = _timed(plan, watch, worked)
     state = await _start(plan, run, engine)
     ledger = Ledger(run.folder / "ledger.sqlite") if plan.teacher else None
     manifests = []
     try:
-        if parts.read_shard(run.generation(0), 0) is None:
-            for line in await _trial(plan, run, engine, ledger, state):
-                watch.say(f"the first task went wrong: {line}")
+        # Where a task is a shard, what is wrong with the first one shows soon enough.
+        if type(world).shard > 1 and parts.read_shard(run.generation(0), 0) is None:
+            _tell(watch, await _trial(plan, run, engine, ledger, state))
         for number in range(world.generations):
             manifest = await _generation(plan, run, engine, ledger, number, state, watch)
             manifests.append(manifest)
             if has(world, "learn"):
                 state = await _learn(plan, run, engine, number, state)
+            # What was begun before is brought to its end.
+            more = number + 1 < world.generations and number >= newest
+            if more and plan.minutes is not None and worked() >= 60 * plan.minutes:
+                minutes.pin(run.folder, number, plan.minutes)
+                watch.say(f"{plan.minutes:g} minutes are over: generation {number} is the last")
+                break
     finally:
         if ledger is not None:
             ledger.close()
     return run.lay_data(manifests, plan.identity)
+
+
+def _timed(plan: Plan, watch: Watch, worked: Callable[[], float]) -> Watch:
+    """The same watch, told also how many seconds are left of the plan's minutes."""
+    if plan.minutes is None:
+        return watch
+    seconds = 60 * plan.minutes
+
+    def progress(generation: int, numbers: dict[str, int]) -> None:
+        watch.progress(generation, numbers | {"seconds_left": max(0, round(seconds - worked()))})
+
+    return replace(watch, progress=progress)
 
 
 async def _generation(
@@ -88,7 +96,7 @@ async def _generation(
         return old
     folder.mkdir(parents=True, exist_ok=True)
     final = len(old["shards"]) if old else 0  # their failures are final
-    source = _Source(plan, run, number, state)
+    source = Source(plan, run, number, state)
     done: list[Shard] = []
 
     async def work(job: Job) -> Shard:
@@ -98,18 +106,20 @@ async def _generation(
         return Shard(**await _work(plan, run, engine, ledger, "stillroom.shard:make_shard", job))
 
     def window(open_: int) -> bool:
-        """Open no more than workers or requests need, nor than `count` can still use."""
+        """Open no more than workers or requests need, nor than `count` is likely to use."""
         size = type(plan.world).shard
         most = engine.workers + 1 if engine.workers else 1
         if plan.teacher is not None:
             # Twice what may be on the way, so that the last tasks of a shard keep nobody waiting.
             most += max(1, 2 * getattr(plan.teacher, "in_flight", 64) // size)
-        short = plan.count - sum(s.kept for s in done) - open_ * size
+        short = plan.count - sum(s.kept for s in done) - sum(source.expected[len(done) :])
         return open_ < most and (short > 0 or open_ == 0)
 
     async with aclosing(in_order(work, source.jobs(), window)) as results:
         async for one in results:
             done.append(one)
+            if number == 0 and len(done) == 1 and type(plan.world).shard == 1:
+                _tell(watch, _wrong(folder, one))
             numbers = tally(done)
             watch.progress(number, numbers)
             run.event("shard", generation=number, **asdict(one))
@@ -128,7 +138,7 @@ async def _generation(
     return manifest
 
 
-def _limits(count: int, numbers: dict[str, int], source: "_Source") -> None:
+def _limits(count: int, numbers: dict[str, int], source: Source) -> None:
     """Stop a run that goes wrong; seen shard by shard in plan order, so always at one place."""
     tasks, failed, kept = numbers["tasks"], numbers["failed"], numbers["kept"]
     if failed > max(20, 0.05 * tasks):
@@ -156,70 +166,6 @@ def _sum(numbers: dict[str, int]) -> str:
     return f"{numbers['tasks']} tasks used, {kept} kept, {refused} refused, {failed} failed"
 
 
-class _Source:
-    """The shards of a generation as jobs, lazily from the world's plan."""
-
-    def __init__(self, plan: Plan, run: Run, number: int, state: Path | None) -> None:
-        self.plan, self.run, self.number, self.state = plan, run, number, state
-        self.given = 0
-
-    def jobs(self) -> Iterator[Job]:
-        tasks = self._tasks()
-        size, first, index = type(self.plan.world).shard, 0, 0
-        while batch := list(islice(tasks, size)):
-            yield making(self.plan, self.run, self.number, self.state, index, first, batch)
-            first, index = first + len(batch), index + 1
-
-    def _tasks(self) -> Iterator[str]:
-        """Tasks as canonical JSON."""
-        where = f"{type(self.plan.world).__name__}.plan({self.number})"
-        for task in self.plan.world.plan(self.number):
-            try:
-                text = task_json(task)
-            except (TypeError, ValueError) as wrong:
-                raise UserError(f"a task is not JSON: {wrong}", where) from None
-            self.given += 1
-            yield text
-
-    def worst(self) -> str:
-        """The commonest reason for a "no" so far, in words."""
-        reasons: dict[str, int] = {}
-        for file in sorted(self.run.generation(self.number).glob("[0-9]*.rest.parquet"))[:50]:
-            for row in parts.shard_rows(file):
-                checks = row["verdict"]["checks"]
-                first = next((c for c in checks if not c["ok"]), {"name": "no check", "detail": ""})
-                reason = f"{first['name']}: {first['detail']}"
-                reasons[reason] = reasons.get(reason, 0) + 1
-        name = type(self.plan.world).__name__
-        if not reasons and not self.given:
-            return f"{name}.plan({self.number}) gave no task"
-        if not reasons:
-            return f"{name}.make gave no record for most tasks"
-        reason = max(reasons, key=lambda r: reasons[r])
-        return f"the commonest reason ({reasons[reason]} times): {reason}"
-
-
-def making(
-    plan: Plan, run: Run, number: int, state: Path | None, index: int, first: int, tasks: list[str]
-) -> Job:
-    """One shard's work (a shard.Making) as a job."""
-    return vars(
-        Making(
-            spec=plan.spec,
-            config=plan.config,
-            seed=plan.seed,
-            generation=number,
-            index=index,
-            first=first,
-            tasks=tasks,
-            run=str(run.folder.resolve()),
-            state=str(state.resolve()) if state else "",
-            model=plan.teacher.model if plan.teacher else "",
-            where=f"shard {index} of generation {number}",
-        )
-    )
-
-
 async def _work(
     plan: Plan, run: Run, engine: Local, ledger: Ledger | None, function: str, job: Job
 ) -> Any:
@@ -238,12 +184,25 @@ async def _trial(
     plan: Plan, run: Run, engine: Local, ledger: Ledger | None, state: Path | None
 ) -> list[str]:
     """Task 0 alone, its result thrown away: what was wrong with it, so that it shows at once."""
-    job = next(_Source(plan, run, 0, state).jobs(), None)
+    job = next(Source(plan, run, 0, state).jobs(), None)
     if job is None:
         return []
     job["tasks"] = job["tasks"][:1]
     wrong: list[str] = await _work(plan, run, engine, ledger, "stillroom.shard:try_shard", job)
     return wrong
+
+
+def _wrong(folder: Path, shard: Shard) -> list[str]:
+    """What was wrong with a shard's records, in words, as from a trial."""
+    if not shard.rest_sha256:
+        return []
+    rows = parts.shard_rows(folder / shard.rest_name)
+    return [f"{record.outcome}: {record.verdict.reason}" for record in from_rows(rows)]
+
+
+def _tell(watch: Watch, wrong: list[str]) -> None:
+    for line in dict.fromkeys(wrong):
+        watch.say(f"the first task went wrong: {line}")
 
 
 async def _start(plan: Plan, run: Run, engine: Local) -> Path | None:
@@ -253,7 +212,9 @@ async def _start(plan: Plan, run: Run, engine: Local) -> Path | None:
         return state
     job = _state_job(plan, run, None, "start")
     made = await engine.call("stillroom.state:start_state", job)
-    return run.keep_state(None, Path(made) if made else None, private)
+    kept = run.keep_state(None, Path(made) if made else None, private)
+    run.event("start")
+    return kept
 
 
 async def _learn(
@@ -266,7 +227,9 @@ async def _learn(
     job = _state_job(plan, run, number, f"learn after generation {number}")
     job["state"] = str(state.resolve()) if state else ""
     made = await engine.call("stillroom.state:learn_state", job)
-    return run.keep_state(number, Path(made) if made else None, private)
+    kept = run.keep_state(number, Path(made) if made else None, private)
+    run.event("learn", generation=number)
+    return kept
 
 
 def _state_job(plan: Plan, run: Run, number: int | None, where: str) -> Job:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stillroom import files, fold, recipe, store, worlds
+from stillroom import files, fold, minutes, recipe, store, worlds
 from stillroom.dataset import Dataset
 from stillroom.dataset import open as open_dataset
 from stillroom.engines.local import Local, WorkerBug
@@ -16,6 +16,7 @@ from stillroom.errors import Stopped, UserError
 from stillroom.estimate import estimate
 from stillroom.fold import Watch
 from stillroom.ledger import bring_ledger, named, recorded
+from stillroom.plan import Plan, shortened
 from stillroom.recipe import Recipe
 from stillroom.repair import set_damaged_aside
 from stillroom.stages.distill import distill
@@ -167,6 +168,9 @@ async def _run(
     known = files.read_json(run.folder / "run.json", "parts", "identity")
     whole = _whole(run, repair)
     _same_recipe(run, known, parts)
+    last = minutes.pinned(known, settled.make.minutes)
+    if last is not None:
+        world = world.model_copy(update={"generations": min(world.generations, last + 1)})
     if whole is not None:
         _not_smaller(whole, settled.count, world.generations)
     spec = _settle_folder(run, settled, spec, world, None if known else parts)
@@ -174,7 +178,7 @@ async def _run(
     if spec.here and workers > 1:
         watch.say("the world is defined in __main__: it runs in this process alone")
         workers = 0
-    plan = fold.Plan(
+    plan = Plan(
         world=world,
         spec=spec.json(),
         config=world.model_dump(mode="json"),
@@ -182,7 +186,10 @@ async def _run(
         count=settled.count,
         identity=identity,
         teacher=teacher,
+        minutes=settled.make.minutes if last is None else None,
     )
+    if last is None and known is not None and "last" in known:
+        minutes.unpin(run.folder)
     if repair:
         damaged = set_damaged_aside(run, type(world).private)
         watch.say(
@@ -198,6 +205,7 @@ async def _run(
         ready = ("stillroom.shard:ready", {"spec": plan.spec, "config": plan.config})
         async with Local(workers if workers > 1 else 0, ready) as engine:
             made = await fold.fold(plan, run, engine, watch)
+            plan = shortened(plan, len(made["generations"]))
             audit = {
                 "root": made["root"],
                 "findings": await fold.audit(plan, run, engine) if settled.audit.run else [],
@@ -224,9 +232,7 @@ async def _run(
     return result(run.folder)
 
 
-async def _prepare(
-    run: Run, settings: Settings, teacher: Any, plan: fold.Plan, watch: Watch
-) -> None:
+async def _prepare(run: Run, settings: Settings, teacher: Any, plan: Plan, watch: Watch) -> None:
     """Before a teacher is asked: what is paid already, what more it will take, what it honours."""
     ledger = run.folder / "ledger.sqlite"
     begun = ledger.exists()
@@ -270,7 +276,7 @@ def _whole(run: Run, repair: bool) -> dict[str, Any] | None:
         return None
 
 
-def _complete(run: Run, whole: dict[str, Any], plan: fold.Plan) -> bool:
+def _complete(run: Run, whole: dict[str, Any], plan: Plan) -> bool:
     """Whether the run holds already what is asked for, its audit included."""
     generations, counts = len(whole["generations"]), whole["counts"]
     audit = files.read_json(run.folder / "audit.json")

@@ -15,13 +15,15 @@ from stillroom.errors import UserError
 from stillroom.record import FORMAT
 from stillroom.students.settings import Distill
 from stillroom.teachers.settings import Settings
-from stillroom.world import World
+from stillroom.world import World, has
 
 
 class Make(BaseModel, frozen=True, extra="forbid"):
     """How the making is spread out. Nothing here changes a byte of what is made."""
 
     workers: int = Field(default_factory=lambda: min(8, len(os.sched_getaffinity(0))), ge=0, le=512)
+    minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Of making, in all sessions; when they are over, the generation that ends is the last."""
 
 
 class Power(BaseModel, frozen=True, extra="forbid"):
@@ -200,8 +202,8 @@ def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
 def identity(recipe: Recipe, spec: worlds.Spec, world: World, teacher: str) -> dict[str, Any]:
     """All that decides the bytes; a run's identity is the hash of it.
 
-    A run may grow: `generations`, and with one generation `count`, are left out. So are workers
-    and whatever else changes no byte.
+    A run may grow: `generations` are left out, and `count` where there is one generation and
+    nothing is learnt from it. So are workers and whatever else changes no byte.
     """
     cls = type(world)
     return {
@@ -210,7 +212,7 @@ def identity(recipe: Recipe, spec: worlds.Spec, world: World, teacher: str) -> d
         "config": world.model_dump(mode="json", exclude={"generations"}),
         "shard": cls.shard,
         "seed": recipe.seed,
-        "count": recipe.count if world.generations > 1 else None,
+        "count": recipe.count if world.generations > 1 or has(world, "learn") else None,
         "teacher": teacher,
     }
 

@@ -302,6 +302,8 @@ def _whole(folder: Path, about: Json, manifests: list[Json], report: Report) -> 
     data = list(_data(folder, manifests, told, report))
     if whole is None or not manifests:
         return
+    if about.get("last", len(whole["generations"]) - 1) != len(whole["generations"]) - 1:
+        report.problems.append("run.json: last is not the last generation of this run")
     for manifest in manifests[len(whole["generations"]) :]:
         report.problems.append(f"g{manifest['generation']:03d}: added: no part of this run")
     audit = files.read_json(folder / "audit.json")

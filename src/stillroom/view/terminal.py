@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from stillroom import files, worlds
 from stillroom.errors import UserError
-from stillroom.estimate import Estimate
+from stillroom.estimate import Estimate, duration
 from stillroom.fold import Watch
 from stillroom.record import Record
 from stillroom.stages import adopt, verify
@@ -49,7 +49,8 @@ class Progress:
     def _progress(self, generation: int, numbers: dict[str, int]) -> None:
         self._shards += 1
         line = ", ".join(f"{numbers[name]} {name}" for name in ("kept", "refused", "failed"))
-        line = f"generation {generation}: {line}"
+        left = numbers.get("seconds_left")
+        line = f"generation {generation}: {line}" + (f"; {duration(left)} left" if left else "")
         if self._status is not None:
             self._status.update(line)
         elif time.monotonic() - self._last > 2:
