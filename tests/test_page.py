@@ -39,7 +39,7 @@ EVIL = (
 HOSTILE = '''
 import html
 import pyarrow as pa
-from stillroom import Check, Verdict, View, World
+from stillroom import Check, Finding, Verdict, View, World
 
 EVIL = WORDS
 SNEAKY = (
@@ -73,6 +73,12 @@ class Hostile(World):
         tags = {EVIL: EVIL + "abc"[n % 3], "difficulty": str(n % 4), "kind": kind}
         chat = ({"role": "user", "content": EVIL}, {"role": "assistant", "content": text})
         return View(text, chat, SNEAKY + html.escape(text), tags, {EVIL: float(n)})
+
+    def audit(self, generations, ctx):
+        return [Finding(EVIL + str(n), n, EVIL, detail=EVIL, low=n - 1, high=n + 1) for n in (1, 2)]
+
+    def overview(self, generations):
+        return SNEAKY + html.escape(EVIL) + str(sum(len(list(one)) for one in generations))
 '''.replace("WORDS", repr(EVIL))
 
 
@@ -277,6 +283,12 @@ def test_hostile_words_are_shown_as_text(visit: "Callable[..., Page]", hostile: 
     frame = page.frame_locator("#detail iframe")
     assert frame.locator("#drawn").inner_text() == "drawn"
     assert EVIL in frame.locator("body").inner_text()
+    whole = page.frame_locator("#overview iframe")
+    assert whole.locator("#drawn").inner_text() == "drawn"
+    assert f"{EVIL}{summary(hostile)['records']}" in whole.locator("body").inner_text()
+    assert "allow-scripts" not in str(page.locator("#overview iframe").get_attribute("sandbox"))
+    assert f"{EVIL}1" in page.inner_text("#findings")
+    assert "0 to 2" in page.inner_text("#findings")
     assert page.locator("main img").count() == 0
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from stillroom import power
 from stillroom.checker import Checker
+from stillroom.dataset import generation
 from stillroom.dataset import open as open_dataset
 from stillroom.pipeline import Result, run
 from stillroom.record import Record, canonical, task_json
@@ -32,8 +33,9 @@ def check_world(
 
     The plan is pure; config goes through JSON; any number of workers gives one root; a stranger's
     `verify` with replay says yes; `check` neither changes its data nor changes its mind; `show` is
-    well formed; `read` undoes it; planted faults are noticed: at least `own` of the world's own
-    and `core` of the core's. `count` records are made (a generation).
+    well formed; `read` undoes it; `overview` draws the same twice, and no script; planted faults
+    are noticed: at least `own` of the world's own and `core` of the core's. `count` records are
+    made (a generation).
     """
     wrong: list[str] = [*_config(world), *_plan(world)]
     results: list[Result] = []
@@ -54,6 +56,7 @@ def check_world(
     checker = Checker(world, results[0].folder, model)
     for record in records:
         wrong += [f"record {record.id}: {line}" for line in _record(world, record, checker)]
+    wrong += _overview(world, results[0].folder)
     wrong += _power(power.measure(world, records, checker, spoils=8, leaves=40), world, own, core)
     assert not wrong, f"{type(world).__name__} breaks its contract:\n- " + "\n- ".join(wrong[:20])
     return results[0]
@@ -98,6 +101,18 @@ def _record(world: World, record: Record, checker: Checker) -> list[str]:
         if not verdict.ok:
             wrong.append(f"read(show) does not pass check: {verdict.reason}")
     return wrong
+
+
+def _overview(world: World, folder: Path) -> list[str]:
+    if not has(world, "overview"):
+        return []
+    sets = [generation(folder, number) for number in range(world.generations)]
+    drawn: Any = world.overview(sets)
+    if not isinstance(drawn, str):
+        return [f"overview gave {type(drawn).__name__}, not text"]
+    wrong = [] if world.overview(sets) == drawn else ["overview draws another picture next time"]
+    # The page's frame runs nothing: what needs a script would be a dead picture there.
+    return wrong + ["overview needs a script"] * ("<script" in drawn.lower())
 
 
 def _power(found: dict[str, Any], world: World, own: float, core: float) -> list[str]:

@@ -105,13 +105,19 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A truth about the set, from `audit`: a number, its unit, and whether it should be so."""
+    """A truth about the set, from `audit`: a number, its unit, and whether it should be so.
+
+    `low` and `high` are its interval of 95 %, where there is one. Findings whose names differ in
+    the number at their end alone are a series: three or more of them are drawn as a curve.
+    """
 
     name: str
     value: float
     unit: str = ""
     ok: bool | None = None
     detail: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 class Teacher(Protocol):
@@ -262,6 +268,13 @@ class World(BaseModel):
     def audit(self, generations: "Sequence[Iterable[Record]]", ctx: Context) -> list[Finding]:
         """Truths about the whole set: diversity, privacy, realism, strength."""
         return []
+
+    def overview(self, generations: "Sequence[Iterable[Record]]") -> str:
+        """A picture of the whole set for the page: HTML as in `View.html`, in which nothing runs.
+
+        Pure, as `show` is; empty where there is nothing to see.
+        """
+        return ""
 
     def export(self, records: "Iterable[Record]", format: str, folder: Path) -> None:
         """Write one of `formats` into an empty folder, streaming."""

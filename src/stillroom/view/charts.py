@@ -4,11 +4,11 @@ Colours are CSS variables of the page, so that the dark mode and print need no s
 Vega-Lite: Satyanarayan et al., IEEE TVCG 2017.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from stillroom.view.findings import Finding, series
 from stillroom.view.histogram import Histogram
 from stillroom.view.slices import OUTCOMES, Tally, natural
 
@@ -29,37 +29,46 @@ def charts(tally: Tally, features: Mapping[str, Histogram], shown: str) -> list[
     return found
 
 
-def curves(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A curve for findings whose names differ in the number at their end alone, as of generations.
+def curves(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """A curve for each series of findings, as of generations, with the intervals that it has.
 
-    The same chart entries as of `charts`; of three numbers or more.
+    The same chart entries as of `charts`.
     """
-    rows: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for one in findings:
-        if found := re.fullmatch(r"(.*?)[ ,]*\b(\d+)", one["name"]):
-            rows.setdefault((found[1], one["unit"]), []).append((int(found[2]), one["value"]))
-    return [
-        _curve(name, unit, sorted(points))
-        for (name, unit), points in rows.items()
-        if len(points) > 2
-    ][:MOST]
+    return [_curve(*key, numbers) for key, numbers in series(findings).items()][:MOST]
 
 
-def _curve(name: str, unit: str, points: list[tuple[int, float]]) -> dict[str, Any]:
+def _curve(name: str, unit: str, numbers: Mapping[int, Finding]) -> dict[str, Any]:
     import altair as alt
 
-    line = (
-        alt.Chart(alt.InlineData(values=[{"n": n, "value": value} for n, value in points]))
-        .mark_line(point=alt.OverlayMarkDef(color="var(--kept)"), color="var(--kept)")
-        .encode(
-            x=alt.X("n:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=6, grid=False)),
-            y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
-            tooltip=[alt.Tooltip("n:Q", title=name), alt.Tooltip("value:Q", title=unit or "value")],
-        )
-        .properties(width="container", height=130)
+    rows = [
+        {"n": n} | {key: one.get(key) for key in ("value", "low", "high")}
+        for n, one in numbers.items()
+    ]
+    bounded = any(row["low"] is not None for row in rows)
+    told = [
+        alt.Tooltip("n:Q", title=name),
+        alt.Tooltip("value:Q", title=unit or "value", format=",.4~g"),
+    ]
+    if bounded:
+        told += [
+            alt.Tooltip(f"{key}:Q", title=f"95 %, {key}", format=",.4~g") for key in ("low", "high")
+        ]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X("n:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=6, grid=False)),
+        y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
+        tooltip=told,
     )
-    return {"section": "charts", "title": name, "note": unit, "tag": None,
-            "label": f"{name}, one number after another", "spec": styled(line)}  # fmt: skip
+    line = base.mark_line(
+        point=alt.OverlayMarkDef(color="var(--kept)", size=45), color="var(--kept)"
+    )
+    drawn = line
+    if bounded:
+        bars = base.mark_rule(color="var(--kept)", opacity=0.55, strokeWidth=2)
+        drawn = alt.layer(bars.encode(y=alt.Y("low:Q"), y2="high:Q"), line)
+    note = ", ".join(filter(None, (unit, "95 % bars" if bounded else "")))
+    return {"section": "findings", "title": name, "note": note, "tag": None,
+            "label": f"{name}, one number after another",
+            "spec": styled(drawn.properties(width="container", height=150))}  # fmt: skip
 
 
 @cache

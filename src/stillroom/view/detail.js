@@ -18,8 +18,8 @@ function scheme() {
   return document.documentElement.dataset.theme || "light dark";
 }
 
-function picture(html) {
-  const frame = make("iframe", { title: "Picture of the record" });
+function picture(html, title = "Picture of the record") {
+  const frame = make("iframe", { title });
   // No allow-scripts: nothing in it runs. Same origin, so that its height can be read from here.
   frame.setAttribute("sandbox", "allow-same-origin");
   const fit = () => {

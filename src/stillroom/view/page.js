@@ -12,6 +12,7 @@ function listen() {
     document.documentElement.dataset.theme = setTheme() === "dark" ? "light" : "dark";
     setTheme();
     if (opened) showDetail(opened); // the picture's frame has a scheme of its own
+    showOverview();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", setTheme);
   let pause;
@@ -51,6 +52,13 @@ function listen() {
   addEventListener("hashchange", followAddress);
 }
 
+/** The picture of the whole set, in a frame as a record's. */
+async function showOverview() {
+  const packed = $("overview-html");
+  if (packed) document.querySelector("#overview .picture").replaceChildren(
+    picture(await unpackText(packed), "Picture of the whole set"));
+}
+
 /** Draw the charts one by one, so that the page stays quick; those in sight first. */
 async function drawCharts() {
   const homes = document.querySelectorAll(".charts");
@@ -85,6 +93,7 @@ async function begin() {
   buildFilters();
   await find();
   performance.mark("usable");
+  await showOverview();
   await followAddress();
   drawCharts();
 }

@@ -1,6 +1,8 @@
 """The page of a run: one static HTML file that needs nothing else, not even a network.
 
-    heading    the four sentences, the pass rate beside the checker's power, the findings
+    heading    the four sentences, the pass rate beside the checker's power
+    findings   what the audit found; curves of series
+    overview   the world's picture of the whole set, where it has one
     slices     the worst groups of records; the curriculum as a heat map; charts
     lab        of the collapse laboratory: what the arms lost
     mix        what a mix with human data is made of, where there is one
@@ -20,13 +22,14 @@ from typing import Any
 
 import orjson
 
-from stillroom import files
+from stillroom import dataset, files
 from stillroom.dataset import Dataset
 from stillroom.parts import Shard, generation_folder
 from stillroom.record import Record
 from stillroom.stages import card
 from stillroom.view import (
     charts,
+    findings,
     guard_charts,
     guard_tables,
     guarded,
@@ -39,10 +42,10 @@ from stillroom.view import (
     student_tables,
 )
 from stillroom.view.bodies import CHUNK, Entry, fit, packed
-from stillroom.view.entries import Reader
+from stillroom.view.entries import PICTURE, Reader
 from stillroom.view.slices import FEW, grid, slices
 from stillroom.view.summary import sentences, summary
-from stillroom.world import World
+from stillroom.world import World, has
 
 Packed = tuple[list[Entry], list[str]]  # entries and the chunks that they lie in
 
@@ -58,16 +61,19 @@ def write_page(run: Path, world: World | None) -> Path:
     reader = Reader(world, one)
     for record, chosen in _records(run, one["generations"]):
         reader.add(record, chosen)
-    pictured = charts.curves(one["findings"] or [])
-    pictured += charts.charts(reader.tally, reader.features, reader.featured)
+    curves = charts.curves(one["findings"])
+    pictured = charts.charts(reader.tally, reader.features, reader.featured)
     said, drawn, parts = _stages(run, one["world"])
-    drawn = [*pictured, *drawn]
+    drawn = [*curves, *pictured, *drawn]
     found, tag = slices(reader.tally), reader.tally.main
     context = {
         "one": one,
         "name": run.resolve().name,
         "sentences": [*sentences(one)[:4], *said],
         **parts,
+        "told": findings.told(one["findings"]),
+        "curves": bool(curves),
+        "overview": _overview(run, world, one["generations"]),
         "slices": found[:SLICES],
         "few": FEW,
         "all_slices": len(found),
@@ -83,6 +89,21 @@ def write_page(run: Path, world: World | None) -> Path:
     kept = fit(reader.kept, left - sum(map(len, rest[1])), tag)
     files.write_file(run / "report.html", _render(context, rest, kept))
     return run / "report.html"
+
+
+def _overview(run: Path, world: World | None, generations: int) -> dict[str, str] | None:
+    """The world's picture of the whole set, packed, or why there is none; None if it draws none."""
+    if world is None or not has(world, "overview"):
+        return None
+    try:
+        html = world.overview([dataset.generation(run, number) for number in range(generations)])
+    except Exception as wrong:  # as with a record's picture: the page must not fail with it
+        said = "" if type(world).private else f": {wrong}"
+        why = f"the world can't draw its set: {type(wrong).__name__}{said}"
+        return {"html": "", "trouble": why}
+    if len(html) > PICTURE:
+        return {"html": "", "trouble": f"the picture is left out: it takes {len(html)} characters"}
+    return {"html": packed(html.encode()), "trouble": ""} if html else None
 
 
 def _stages(run: Path, world: str) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:

@@ -11,6 +11,7 @@ from stillroom.dataset import as_row
 from stillroom.errors import UserError
 from stillroom.ledger import recorded
 from stillroom.record import Record
+from stillroom.view import findings
 from stillroom.view.slices import AXIS, VALUES
 
 
@@ -144,12 +145,7 @@ def sentences(one: dict[str, Any]) -> list[str]:
     )
     no = f"{one['refused']} were refused and {one['failed']} failed" + (f": {why}." if why else ".")
     words = power_words(one["power"])
-    found = [
-        f"{f['name']}: {f['value']:g} {f['unit']}".rstrip()
-        + (f" ({f['detail']})." if f["detail"] else ".")
-        for f in one["findings"]
-    ]
-    rest = [words[:1].upper() + words[1:] + ".", *found]
+    rest = [words[:1].upper() + words[1:] + ".", *findings.words(one["findings"])]
     return [made, kept, no, rare_words(one["rare"]), *rest]
 
 
