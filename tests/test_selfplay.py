@@ -21,7 +21,7 @@ from stillroom.worlds.selfplay import SelfPlay, learning
 from stillroom.worlds.selfplay.choosing import GUMBEL, PUCT, Settings, halving
 from stillroom.worlds.selfplay.game import game_of, new_state
 from stillroom.worlds.selfplay.grading import unseen
-from stillroom.worlds.selfplay.lineage import keep_rungs
+from stillroom.worlds.selfplay.lineage import keep_rungs, read_story
 from stillroom.worlds.selfplay.match import best_moves, openings, play_match
 from stillroom.worlds.selfplay.net import evaluator, load_net, new_net, save_net, shape_of
 from stillroom.worlds.selfplay.play import judging, play_games, search_positions
@@ -334,10 +334,19 @@ def test_audit_says_how_many_outcomes_the_solver_confirms(labelled):
 def test_audit_grades_the_last_net_on_positions_that_no_game_met(labelled, connect4):
     _, result = labelled
     positions = shipped_positions(connect4)
-    net = load_net(result.folder / "make/g001/state/state/net.safetensors", connect4)
+    state = result.folder / "make/g001/state/state"
+    net = load_net(state / "net.safetensors", connect4)
     graded = grade(lambda s: best_moves(connect4, evaluator(net), s), positions)
     found = found_in(result, "raw policy keeps the result")
     assert found["value"] == pytest.approx(100 * graded.all.share)  # no position was met
+    assert 0 < found["low"] < found["value"] < found["high"] < 100
+    first = new_net(net.shape, read_story(state).seed)
+    begun = grade(lambda s: best_moves(connect4, evaluator(first), s), positions)
+    series = [found_in(result, f"raw policy keeps the result, net {n}") for n in range(3)]
+    assert series[0]["value"] == pytest.approx(100 * begun.all.share)
+    assert [series[2][key] for key in ("value", "low", "high")] == [
+        found[key] for key in ("value", "low", "high")
+    ]
     searched = found_in(result, "search of 64 keeps the result")
     assert searched["value"] > found["value"]
     # A trained position excludes its mirror image too.
@@ -355,7 +364,10 @@ def test_audit_rates_the_nets_of_the_run(labelled, finished):
     """Tic-tac-toe was learnt in three generations, and its ladder rises."""
     ladder = found_in(finished, "ladder rises")
     assert ladder["value"] > 0.5
-    assert [f"net {n}" in ladder["detail"] for n in range(5)] == [True] * 4 + [False]
+    rated = [found_in(finished, f"Elo of raw policies, net {n}") for n in range(4)]
+    assert (rated[0]["value"], rated[0]["low"], rated[0]["high"]) == (0, 0, 0)
+    assert all(one["low"] < one["value"] < one["high"] for one in rated[1:])
+    assert not any(f["name"] == "Elo of raw policies, net 4" for f in finished.findings)
     assert found_in(finished, "last net against random play")["value"] > 75
 
 

@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +13,18 @@ from test_page import CHROMIUM, FLAGS, needs_chromium
 import stillroom
 from stillroom import open as open_dataset
 from stillroom.view.charts import curves
+from stillroom.view.findings import told, words
 from stillroom.view.page import write_page
 from stillroom.worlds.selfplay import SelfPlay
+from stillroom.worlds.selfplay.drawing import placing
 from stillroom.worlds.selfplay.game import game_of
+from stillroom.worlds.selfplay.openings import openings
 from stillroom.worlds.selfplay.player import player
 from stillroom.worlds.selfplay.referee import referee_of
 from stillroom.worlds.selfplay.showing import move_name
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Frame, Page
 
 GAMES = {"go": {"size": 4, "komi": 0.5}, "othello": {"size": 4}, "hex": {"size": 3}, "connect4": {}}
 EVIL = """</p><script>document.title='ran'</script><img src=x onerror="alert(1)">'"""
@@ -68,10 +72,8 @@ class Shown(HTMLParser):
 
 def cells(name: str) -> dict[str, int]:
     """Where the player draws each cell, as its style says it."""
-    from stillroom.worlds.selfplay.player import _at
-
     game = game_of(name, **GAMES[name])
-    found = {_at(game, cell): cell for cell in range(game.height * game.width)}
+    found = {placing(game, cell): cell for cell in range(game.height * game.width)}
     assert len(found) == game.height * game.width
     return found
 
@@ -155,19 +157,109 @@ def test_a_record_can_say_nothing_that_runs():
         assert "@import" not in of
 
 
+# Findings.
+
+
 def test_findings_of_one_net_after_another_are_a_curve():
     values = {0: 40.0, 10: 80.0, 2: 55.0}
     findings = [
-        {"name": f"raw policy keeps the result, net {n}", "unit": "%", "value": value}
+        {"name": f"raw policy keeps the result, net {n}", "unit": "%", "value": value,
+         "low": value - 3, "high": value + 2, "ok": None, "detail": "of 9"}
         for n, value in values.items()
-    ]
-    others = [{"name": f"lone {n}", "unit": "", "value": 1.0} for n in (1, 2)]
-    others += [{"name": f"search of {n} keeps the result", "unit": "%", "value": 1.0}
-               for n in range(4)]  # fmt: skip
-    (chart,) = curves([*findings, *others])
-    assert (chart["title"], chart["note"]) == ("raw policy keeps the result, net", "%")
+    ]  # fmt: skip
+    # Written before there were intervals; and what should be so, which no series may hide.
+    old = {"unit": "", "value": 1.0, "ok": None, "detail": ""}
+    others = [old | {"name": f"lone {n}"} for n in (1, 2)]
+    others += [old | {"name": f"search of {n} keeps the result"} for n in range(4)]
+    others += [old | {"name": f"right {n}", "ok": n > 1} for n in range(4)]
+    (chart,) = curves([*others, *findings])
+    assert (chart["title"], chart["section"]) == ("raw policy keeps the result, net", "findings")
+    assert chart["note"].startswith("%")
     (drawn,) = chart["spec"]["datasets"].values()
     assert [(one["n"], one["value"]) for one in drawn] == sorted(values.items())
+    assert [(one["low"], one["high"]) for one in drawn] == [(37, 42), (52, 57), (77, 82)]
+    encoding = chart["spec"]["layer"][0]["encoding"]
+    assert (encoding["y"]["field"], encoding["y2"]["field"]) == ("low", "high")
+    (plain,) = curves([old | {"name": f"old {n}"} for n in range(3)])
+    assert "layer" not in plain["spec"]
+
+    lines = words([*findings, *others])
+    assert len(lines) == 1 + len(others)
+    assert lines[0] == (
+        "raw policy keeps the result, net 0, 2, 10: 40 → 55 → 80 % (95 % interval 77 to 82; of 9)."
+    )
+    assert lines[1] == "lone 1: 1."
+    many = told([old | {"name": f"old {n}", "value": n / 7} for n in range(30)])
+    assert [(one.name, one.value) for one in many] == [("old 0 to 29", "0 → 4.14")]
+
+
+# Openings.
+
+
+def tree(name: str, games: list[dict]) -> str:
+    records = [SimpleNamespace(data=game) for game in games]
+    return openings(
+        game_of(name, **GAMES[name]), lambda: referee_of(name, **GAMES[name]), [records]
+    )
+
+
+def bars(html: str) -> dict[str, str]:
+    """What each bar says, by its moves."""
+    found = [a["title"].partition(": ") for tag, a in Shown(html).elements if "title" in a]
+    return {moves: said for moves, _, said in found}
+
+
+def test_openings_are_counted_once_with_their_mirror_images():
+    lines = [([3, 3, 0], 1), ([3, 3, 6], -1), ([2, 0], 0), ([4, 6], 1), ([4, 0], 1)]
+    games = [{"moves": moves, "result": result, "opening": 0} for moves, result in lines]
+    random = {"moves": [3, 3, 3], "result": 1, "opening": 2}
+    html = tree("connect4", [*games, random])
+    assert bars(html) == {
+        "c": "3 of the games, X won 67 %, O 0 %, drawn 33 %",
+        "c a": "2 of the games, X won 50 %, O 0 %, drawn 50 %",
+        "c g": "1 of the games, X won 100 %, O 0 %, drawn 0 %",
+        "d": "2 of the games, X won 50 %, O 50 %, drawn 0 %",
+        "d d": "2 of the games, X won 50 %, O 50 %, drawn 0 %",
+        "d d a": "2 of the games, X won 50 %, O 50 %, drawn 0 %",
+    }
+    assert "Of 6 games of generation 0, 5 were chosen from the first move on" in html
+    assert "The other 1 began with random moves" in html
+    shares = [float(part) for part in re.findall(r"flex-grow:(\d+)\"><div", html)]
+    assert shares == [3, 2, 1, 2, 2, 2]
+    assert "All 1 games of generation 0 began with random moves" in tree("connect4", [random])
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_the_tree_is_the_same_of_all_images_of_its_games(name):
+    """A symmetry counts whose images of all games a referee lets pass, from the same start."""
+    game = game_of(name, **GAMES[name])
+    games = [random_game(name, seed) | {"opening": 0} for seed in range(5)]
+    whole, others = tree(name, games), 0
+    assert sum(tag == "svg" and "board" in a.get("class", "") for tag, a in Shown(whole).elements)
+    for actions in game.symmetries[1:]:
+        images = [one | {"moves": actions[one["moves"]].tolist()} for one in games]
+        try:
+            for one in images:
+                referee = referee_of(name, **GAMES[name])
+                for move in one["moves"]:
+                    referee.play(move)
+        except ValueError:
+            continue
+        others += 1
+        assert tree(name, images) == whole
+        assert tree(name, [games[0], *images[1:]]) == whole
+    assert others == {"connect4": 1, "go": 7, "hex": 1, "othello": 3}[name]
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_no_part_of_the_openings_runs(name):
+    for tag, attrs in Shown(tree(name, [random_game(name, 1) | {"opening": 0}])).elements:
+        assert tag not in ("script", "img", "iframe", "object", "link", "form", "a")
+        assert not any(one.startswith("on") or one == "src" for one in attrs)
+        assert attrs.get("href", "#ground") == "#ground"
+
+
+# In a browser.
 
 
 @pytest.fixture(scope="module")
@@ -175,11 +267,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page") / "run"
     world = SelfPlay(
         game="go", size=3, komi=0.5, blocks=1, channels=8, simulations=4, batch=6,
-        judge_games=0, samples=0.0, device="cpu", generations=1, temperature_plies=40,
+        judge_games=0, samples=0.0, device="cpu", generations=2, temperature_plies=40,
+        opening_share=0.5, opening_plies=2,
     )  # fmt: skip
     stillroom.run(world, out=folder, count=6, workers=0, settings=("power.sample=0",))
     write_page(folder, world)
     return folder
+
+
+def detail(page: "Page") -> "Frame":
+    """The document of the opened record's picture."""
+    found = page.locator("#detail iframe").element_handle().content_frame()
+    assert found is not None
+    return found
 
 
 @pytest.mark.browser
@@ -196,7 +296,7 @@ def test_arrows_step_through_a_game_without_a_script(run: Path) -> None:
     last = len(boards) - 1
 
     def counted(page: "Page") -> list[int]:
-        frame = page.frames[1]
+        frame = detail(page)
         seen = "[...document.querySelectorAll('SELECTOR')].filter(i => getComputedStyle(i).visibility == 'visible').length"  # noqa: E501
         return [frame.evaluate(seen.replace("SELECTOR", s)) for s in ("i:not(.o)", "i.o")]
 
@@ -221,6 +321,35 @@ def test_arrows_step_through_a_game_without_a_script(run: Path) -> None:
         assert frame.locator("#m1").is_checked()
         assert page.url == address  # the arrows didn't go on to another record
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
-        assert page.frames[1].evaluate("document.documentElement.scrollWidth") <= 400
+        assert detail(page).evaluate("document.documentElement.scrollWidth") <= 400
         browser.close()
     assert wrong == []
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_the_openings_of_a_generation_are_chosen_without_a_script(run: Path) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    chosen = [
+        sum(not record.data["opening"] for record in open_dataset(run) if record.generation == g)
+        for g in (0, 1)
+    ]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 400, "height": 900})
+        page.set_default_timeout(8000)
+        page.goto((run / "report.html").as_uri())
+        frame = page.frame_locator("#overview iframe")
+        for place, many in ((1, chosen[1]), (0, chosen[0]), (2, sum(chosen))):
+            if place != 1:  # the last generation is shown first
+                frame.locator(f"#t{place}").check()
+            expect(frame.locator("section:visible")).to_have_count(1)
+            expect(frame.locator("section:visible")).to_contain_text(f"{many} were chosen")
+        box = page.locator("#overview iframe").bounding_box()
+        assert box is not None
+        assert box["height"] > 400
+        inside = page.locator("#overview iframe").element_handle().content_frame()
+        assert inside is not None
+        assert inside.evaluate("document.documentElement.scrollWidth") <= 400
+        browser.close()

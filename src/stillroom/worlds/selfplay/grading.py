@@ -1,6 +1,6 @@
 """How good a run's nets are: against the solver, and against one another.
 
-Some six CPU-seconds of an audit, for 4x32 nets. bench/selfplay.py asks for more.
+Some eight CPU-seconds of an audit, for 4x32 nets. bench/selfplay.py asks for more.
 """
 
 from pathlib import Path
@@ -15,13 +15,14 @@ from stillroom.worlds.selfplay.ladder import (
     AnyPlayer,
     Batch,
     Played,
+    Rating,
     match,
     rank_correlation,
     ratings,
 )
 from stillroom.worlds.selfplay.lineage import nets_of
 from stillroom.worlds.selfplay.match import best_moves
-from stillroom.worlds.selfplay.net import Evaluate, Net, evaluator, load_net
+from stillroom.worlds.selfplay.net import Evaluate, Net, evaluator
 from stillroom.worlds.selfplay.play import judging, search_positions
 from stillroom.worlds.selfplay.positions import (
     Grade,
@@ -57,17 +58,28 @@ def late_outcomes(positions: pa.StructArray) -> list[Finding]:
 
 
 def by_solver(game: Game, state: Path, device: str, trained: set[str]) -> list[Finding]:
-    """The last net on the shipped positions; those among the `trained` (hashes) are left out."""
+    """Nets of the run on the shipped positions, less those among the `trained` (hashes).
+
+    The raw policies of some, the random start among them, then the last net by itself, also where
+    no move wins at once, and its search.
+    """
     try:
         positions = unseen(game, shipped_positions(game), trained)
     except UserError:
         return []  # nothing is shipped for these rules
     if not len(positions):
         return []
-    evaluate = evaluator(load_net(state / "net.safetensors", game), device)
-    found = _kept("raw policy keeps the result", grade(raw(game, evaluate), positions))
+    name, found = "raw policy keeps the result", []
+    for number, net in nets_of(state, game).items():
+        evaluate = evaluator(net, device)
+        last = grade(raw(game, evaluate), positions)
+        found += _kept(f"{name}, net {number}", last)[:1]
     searched = grade(searching(game, evaluate), positions)
-    return found + _kept(f"search of {SIMULATIONS} keeps the result", searched)
+    return [
+        *found,
+        *_kept(name, last),
+        *_kept(f"search of {SIMULATIONS} keeps the result", searched),
+    ]
 
 
 def unseen(game: Game, positions: Positions, trained: set[str]) -> Positions:
@@ -88,14 +100,14 @@ def searching(game: Game, evaluate: Evaluate, simulations: int = SIMULATIONS) ->
 
 def _kept(name: str, found: Grade) -> list[Finding]:
     told: list[tuple[str, Share]] = [(name, found.all), (f"{name}, no win at once", found.rest)]
-    detail = "of {} shipped positions that no game of the run met; 95 % interval {:.1f} to {:.1f}"
     return [
         Finding(
             what,
             100 * share.share,
             "%",
-            None,
-            detail.format(share.tried, 100 * share.low, 100 * share.high),
+            detail=f"of {share.tried} shipped positions that no game of the run met",
+            low=100 * share.low,
+            high=100 * share.high,
         )
         for what, share in told
         if share.tried
@@ -120,11 +132,9 @@ def by_play(game: Game, state: Path, device: str, rng: np.random.Generator) -> l
         # Nets that play alike have no order: no correlation, which JSON can't say.
         alike = len(set(strengths)) == 1
         rises = 0.0 if alike else rank_correlation(range(len(names)), strengths)
-        top = elo[names[-1]]
-        said = ", ".join(f"{name} {elo[name].elo:+.0f}" for name in names)
-        detail = f"Elo of raw policies, {top.games} games each: {said}"
-        detail += f" ({top.low:.0f} to {top.high:.0f})"
+        detail = f"of generation and Elo, {len(names)} nets"
         found.append(Finding("ladder rises", rises, "rank correlation", None, detail))
+        found += [_rated(name, elo[name], names[0]) for name in names]
     return found
 
 
@@ -141,6 +151,12 @@ def starts(game: Game, count: int, rng: np.random.Generator) -> list[tuple[int, 
         return [shipped[n] for n in sorted(chosen.tolist())]
     plies = min(6, game.longest // 6)
     return [tuple(random_opening(game, plies, rng)[0]) for _ in range(count)]
+
+
+def _rated(name: str, found: Rating, first: str) -> Finding:
+    detail = f"{found.games} games each; {first} is at 0"
+    name = f"Elo of raw policies, {name}"
+    return Finding(name, found.elo, "Elo", detail=detail, low=found.low, high=found.high)
 
 
 def _against_random(games: list[Played], name: str) -> Finding:

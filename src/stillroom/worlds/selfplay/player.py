@@ -14,11 +14,11 @@ from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 from stillroom.world import Data
+from stillroom.worlds.selfplay.drawing import extent, ground, middle, placing
 from stillroom.worlds.selfplay.game import Game
 from stillroom.worlds.selfplay.referee import Referee
 from stillroom.worlds.selfplay.showing import move_name, reasons
 
-TALL = 0.8660254  # of a row of hexagons, in widths of one
 LEAST = 0.02  # share of the policy that is drawn
 MOST = 12  # moves of it
 
@@ -39,12 +39,13 @@ def player(game: Game, referee: Referee, data: Data) -> str:
     boards, wrong = _boards(referee, data["moves"])
     last = len(boards) - 1
     stones = _stones(boards)
-    width, height = _extent(game)
+    width, height = extent(game)
     parts = [
         f"<style>{_style()}{''.join(_captures(stones))}</style>",
         f'<div class="play {escape(game.name)}" '
         f'style="--w:{width:.4g};--h:{height:.4g};--n:{last + 1}">',
-        f'<div class="table">{_ground(game, width, height)}</div>',
+        f'<div class="table"><svg class="ground" viewBox="0 0 {width:.4g} {height:.4g}" '
+        f'aria-hidden="true">{ground(game)}</svg></div>',
         *_labels(game),
     ]
     for ply, board in enumerate(boards):
@@ -99,96 +100,20 @@ def _captures(stones: list[Stone]) -> Iterator[str]:
         yield f".play i.k{ply}:has({chosen}) {{ visibility: hidden }}\n"
 
 
-def _extent(game: Game) -> tuple[float, float]:
-    """Of the board, in widths of a cell."""
-    if game.name != "hex":
-        return game.width, game.height
-    return game.width + (game.height - 1) / 2, (game.height - 1) * TALL + 1 / TALL
-
-
-def _middle(game: Game, row: float, column: float) -> tuple[float, float]:
-    if game.name != "hex":
-        return column + 0.5, row + 0.5
-    return column + row / 2 + 0.5, row * TALL + 0.5 / TALL
-
-
-def _at(game: Game, cell: int) -> str:
-    x, y = _middle(game, *divmod(cell, game.width))
-    return f"--x:{x:.4g};--y:{y:.4g}"
-
-
 def _stone(game: Game, one: Stone) -> str:
     kinds = ["o"] * (one.player < 0) + [f"k{one.gone}"] * (one.gone is not None)
     named = f' class="{" ".join(kinds)}"' if kinds else ""
-    return f'<i{named} style="{_at(game, one.cell)}"></i>'
+    return f'<i{named} style="{placing(game, one.cell)}"></i>'
 
 
 def _labels(game: Game) -> Iterator[str]:
     for column in range(game.width):
-        x, y = _middle(game, game.height - 1, column)
+        x, y = middle(game, game.height - 1, column)
         down = 0.85 if game.name == "hex" else 0.75
         yield f'<b style="--x:{x:.4g};--y:{y + down:.4g}">{ascii_lowercase[column]}</b>'
     for row in range(0 if game.drop else game.height):
-        x, y = _middle(game, row, 0)
+        x, y = middle(game, row, 0)
         yield f'<b style="--x:{x - 0.75:.4g};--y:{y:.4g}">{game.height - row}</b>'
-
-
-# What is beneath the stones.
-
-
-def _ground(game: Game, width: float, height: float) -> str:
-    shapes = {"go": _lines, "hex": _hexagons, "connect4": _holes}.get(game.name, _squares)
-    sheet = f'<rect width="{width:.4g}" height="{height:.4g}" rx=".12" fill="var(--field)"/>'
-    return (
-        f'<svg class="ground" viewBox="0 0 {width:.4g} {height:.4g}" aria-hidden="true">'
-        f"{'' if game.name == 'hex' else sheet}{''.join(shapes(game))}</svg>"
-    )
-
-
-def _lines(game: Game) -> Iterator[str]:
-    right, low = game.width - 0.5, game.height - 0.5
-    across = "".join(f"M.5 {row + 0.5}H{right}" for row in range(game.height))
-    down = "".join(f"M{column + 0.5} .5V{low}" for column in range(game.width))
-    yield f'<path d="{across}{down}" fill="none" stroke="var(--line)" stroke-width=".03"/>'
-
-
-def _squares(game: Game) -> Iterator[str]:
-    across = "".join(f"M0 {row}H{game.width}" for row in range(1, game.height))
-    down = "".join(f"M{column} 0V{game.height}" for column in range(1, game.width))
-    yield f'<path d="{across}{down}" fill="none" stroke="var(--line)" stroke-width=".03"/>'
-
-
-def _holes(game: Game) -> Iterator[str]:
-    for cell in range(game.height * game.width):
-        row, column = divmod(cell, game.width)
-        yield f'<circle cx="{column + 0.5}" cy="{row + 0.5}" r=".42" fill="var(--hole)"/>'
-
-
-def _hexagons(game: Game) -> Iterator[str]:
-    corner = [(0, -0.5 / TALL), (0.5, -0.25 / TALL), (0.5, 0.25 / TALL)]
-    corner += [(-x, -y) for x, y in corner]
-
-    def points(row: int, column: int, some: range) -> str:
-        x, y = _middle(game, row, column)
-        return " ".join(f"{x + corner[n % 6][0]:.3f},{y + corner[n % 6][1]:.3f}" for n in some)
-
-    for row in range(game.height):
-        for column in range(game.width):
-            yield (
-                f'<polygon points="{points(row, column, range(6))}" fill="var(--field)" '
-                'stroke="var(--line)" stroke-width=".03"/>'
-            )
-    end, low = game.width - 1, game.height - 1
-    top = [points(0, n, range(5, 8)) for n in range(game.width)]
-    foot = [points(low, n, range(4, 1, -1)) for n in range(game.width)]
-    left = [points(n, 0, range(5, 2, -1)) for n in range(game.height)]
-    right = [points(n, end, range(3)) for n in range(game.height)]
-    for colour, edges in (("one", (top, foot)), ("two", (left, right))):
-        for edge in edges:
-            yield (
-                f'<polyline points="{" ".join(edge)}" fill="none" stroke="var(--{colour})" '
-                'stroke-width=".12" stroke-linejoin="round" stroke-linecap="round"/>'
-            )
 
 
 # What is said and drawn of one position.
@@ -243,7 +168,7 @@ def _ending(data: Data, wrong: str) -> str:
 def _last_mark(game: Game, before: Board, board: Board) -> str:
     """A ring on the stone that was put down; none after a pass."""
     put = [n for n, (old, new) in enumerate(zip(before, board, strict=True)) if new and not old]
-    return f'<s style="{_at(game, put[0])}"></s>' if put else ""
+    return f'<s style="{placing(game, put[0])}"></s>' if put else ""
 
 
 def _heat(game: Game, at: Data, board: Board) -> str:
@@ -256,7 +181,7 @@ def _heat(game: Game, at: Data, board: Board) -> str:
             continue
         strong = ' class="strong"' if share > 0.55 else ""
         found.append(
-            f'<u{strong} style="{_at(game, cell)};--p:{share:.2f}">{round(100 * share)}</u>'
+            f'<u{strong} style="{placing(game, cell)};--p:{share:.2f}">{round(100 * share)}</u>'
         )
     return "".join(found)
 

@@ -225,6 +225,11 @@ class SelfPlay(World):
 
         return replace(showing.show(self.rules, record), html=picture)
 
+    def overview(self, generations: Sequence[Iterable[Record]]) -> str:
+        from stillroom.worlds.selfplay.openings import openings
+
+        return openings(self.rules, lambda: referee_of(self.game, **self.options), generations)
+
     def export(self, records: Iterable[Record], format: str, folder: Path) -> None:
         from stillroom.worlds.selfplay.exporting import export_positions
         from stillroom.worlds.selfplay.sgf import export_sgf
