@@ -40,7 +40,7 @@ from stillroom.worlds.selfplay.rungs import random_player
 
 LATE = 20  # ply from which on outcomes are held against the solver
 SIMULATIONS = 64  # of the search that is judged
-STARTS, RANDOM_STARTS = 8, 50  # openings of a pair of nets; of the last net and random play
+STARTS, RANDOM_STARTS = 32, 50  # openings of a pair of nets; of the last net and random play
 
 
 def late_outcomes(positions: pa.StructArray) -> list[Finding]:
