@@ -80,7 +80,7 @@ def measure(
 
         for kind, faulty in _own(world, record, rng, spoils):
             own.add(kind, noticed(faulty), record.id)
-        other = records[place - 1].data if len(records) > 1 else None
+        other = _another(records, place)
         for kind, where, faulty in core_faults(record.data, type(world).schema, rng, other, leaves):
             seen = noticed(faulty)
             core.add(kind, seen, f"{where} of {record.id}")
@@ -94,6 +94,12 @@ def measure(
         "core": core.json(),
         "unchecked": unchecked,
     }
+
+
+def _another(records: Sequence[Record], place: int) -> Data | None:
+    """Data of the nearest record before (the first's is the last) that another task gave."""
+    before = (records[place - step] for step in range(1, len(records)))
+    return next((one.data for one in before if one.task != records[place].task), None)
 
 
 def measure_run(job: Job) -> dict[str, Any]:

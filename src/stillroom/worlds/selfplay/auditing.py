@@ -35,7 +35,7 @@ def audit(
     results = np.concatenate([s.field("result").to_numpy() for s in sets])
     ended = Counter(how for s in sets for how in s.field("ended").to_pylist())
     found += _tails(game, moves, results, ended)
-    return found + _resigning([g for s in sets for g in _given_up(s)])
+    return found + _resigning([g for s in sets for g in _played_on(s)])
 
 
 def _learning(story: Story) -> list[Finding]:
@@ -114,15 +114,15 @@ def _tails(
     return found
 
 
-def _given_up(games: pa.StructArray) -> list[tuple[int, int, bool]]:
-    """(ply, result for the first player, stubborn) of the games in which a side had given up."""
-    columns = [games.field(name).to_pylist() for name in ("gave_up", "result", "stubborn")]
-    return [(p, r, s) for p, r, s in zip(*columns, strict=True) if p is not None]
+def _played_on(games: pa.StructArray) -> list[tuple[int, int]]:
+    """(ply, result for the first player) of the games in which a side gave up and played on."""
+    columns = [games.field(name).to_pylist() for name in ("gave_up", "result", "ended")]
+    rows = zip(*columns, strict=True)
+    return [(ply, won) for ply, won, how in rows if ply is not None and how != "resigned"]
 
 
-def _resigning(given_up: list[tuple[int, int, bool]]) -> list[Finding]:
+def _resigning(checked: list[tuple[int, int]]) -> list[Finding]:
     """How often a side that would have resigned did not lose, in the games that were played on."""
-    checked = [(ply, result) for ply, result, stubborn in given_up if stubborn]
     if not checked:
         return []
     wrong = sum((result if ply % 2 == 0 else -result) >= 0 for ply, result in checked)

@@ -193,12 +193,12 @@ def _resigning_fault(data: Data, limits: Limits) -> str:
         return "nobody gave up" if data["ended"] == "resigned" else ""
     if data["ended"] == "resigned":
         # What the side that resigned had seen in its last position goes unrecorded with it.
-        return "" if gave_up == last and not data["stubborn"] else f"given up at ply {gave_up}"
+        return "" if gave_up == last else f"given up at ply {gave_up}"
     at: dict[int, Any] = {one["ply"]: one for one in data["positions"]}
     low = limits.resign and all(
         ply in at and at[ply]["value"] < -limits.resign for ply in (gave_up, gave_up - 2)
     )
-    return "" if low and data["stubborn"] else f"nobody had to give up at ply {gave_up}"
+    return "" if low else f"nobody had to give up at ply {gave_up}"
 
 
 def _territory_fault(data: Data, game: Game, referee: Referee) -> str:

@@ -30,7 +30,6 @@ class Played(NamedTuple):
     end: State  # [words]: the last position
     result: int  # of the player to move there
     resigned: bool
-    stubborn: bool
     gave_up: int
 
 
@@ -140,7 +139,6 @@ def _played(slots: slots_.Slots, g: int, number: int) -> Played:
         slots.now[g].copy(),
         int(slot["result"]),
         bool(slot["resigned"]),
-        bool(slot["stubborn"]),
         int(slot["gave_up"]),
     )
 

@@ -46,7 +46,6 @@ GAME = pa.struct(
         ("result", pa.int8()),  # 1, 0, -1 for the first player
         ("ended", pa.string()),  # by the rules, at the cap, resigned
         ("gave_up", pa.int32()),  # the ply at which a side would have resigned, or did; else null
-        ("stubborn", pa.bool_()),  # nobody may resign here, to see what resigning costs
         ("score", pa.float32()),  # territory: the first player's lead; else null
         ("ownership", pa.list_(pa.int8())),  # territory: whose each cell is; else null
         ("positions", pa.list_(POSITION)),
@@ -126,7 +125,6 @@ def record_of(
         "result": first,
         "ended": ended,
         "gave_up": played.gave_up if played.gave_up >= 0 else None,
-        "stubborn": played.stubborn,
         "score": score,
         "ownership": ownership,
         "positions": _positions(game, played, moves, first, label),
