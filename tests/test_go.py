@@ -1,5 +1,6 @@
 """Go: captures, ko, superko, suicide, passes and area, by the players' rules and the referee's."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,10 @@ from game_play import after, agree, board, ending, legal, planes
 
 pytest.importorskip("numba")
 
+from test_selfplay import QUICK, found_in, small
+
+from stillroom import open as open_dataset
+from stillroom import run
 from stillroom.worlds.selfplay.game import GOES_ON, LOST, game_of
 from stillroom.worlds.selfplay.referee import referee_of
 
@@ -117,3 +122,50 @@ def test_two_passes_end_and_only_in_a_row() -> None:
     assert game.result(state) == LOST  # White is to move
     with pytest.raises(ValueError, match="after the end"):
         referee_after([12, 25, 25, 3], **FIVE)
+
+
+def test_kos_are_counted_as_a_plain_replay_finds_them(tmp_path: Path) -> None:
+    world = small(game="go", size=4, komi=0.5, opening_share=0.0)
+    result = run(world, out=tmp_path / "run", count=32, workers=0, settings=QUICK)
+    games = [record.data["moves"] for record in open_dataset(result.folder)]
+    expected = sum(_has_ko(moves, 4) for moves in games)
+    assert 0 < expected < len(games)
+    assert found_in(result, "games with a ko")["value"] == pytest.approx(
+        100 * expected / len(games)
+    )
+
+
+def _has_ko(moves: list[int], size: int) -> bool:
+    """Whether taking back the stone just taken would bring back the board before."""
+    board, color = dict[int, int](), 1
+    for move in moves:
+        if move < size * size:
+            after = _placed(board, move, color, size)
+            gone = [cell for cell in board if cell not in after]
+            if len(gone) == 1 and _placed(after, gone[0], -color, size) == board:
+                return True
+            board = after
+        color = -color
+    return False
+
+
+def _placed(board: dict[int, int], cell: int, color: int, size: int) -> dict[int, int]:
+    """The board after a stone is put down and what has no liberty is taken off."""
+    board = board | {cell: color}
+
+    def near(at: int) -> list[int]:
+        y, x = divmod(at, size)
+        beside = ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1))
+        return [b * size + a for b, a in beside if 0 <= a < size and 0 <= b < size]
+
+    for start in near(cell):
+        if board.get(start) == -color:
+            chain, todo = set(), [start]
+            while todo:
+                at = todo.pop()
+                if at not in chain:
+                    chain.add(at)
+                    todo += [n for n in near(at) if board.get(n) == -color]
+            if all(n in board for at in chain for n in near(at)):
+                board = {at: who for at, who in board.items() if at not in chain}
+    return board

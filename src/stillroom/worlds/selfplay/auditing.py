@@ -10,6 +10,7 @@ from stillroom.record import Record
 from stillroom.world import Context, Finding
 from stillroom.worlds.selfplay import grading
 from stillroom.worlds.selfplay.game import Game
+from stillroom.worlds.selfplay.kos import games_with_ko
 from stillroom.worlds.selfplay.learning import games_of
 from stillroom.worlds.selfplay.lineage import Story, read_story
 
@@ -35,6 +36,9 @@ def audit(
     results = np.concatenate([s.field("result").to_numpy() for s in sets])
     ended = Counter(how for s in sets for how in s.field("ended").to_pylist())
     found += _tails(game, moves, results, ended)
+    if game.name == "go":
+        kos = sum(games_with_ko(game, one) for one in sets)
+        found.append(Finding("games with a ko", 100 * kos / len(moves), "%"))
     return found + _resigning([g for s in sets for g in _played_on(s)])
 
 

@@ -75,7 +75,7 @@ def positions_of(game: Game, games: pa.StructArray, mix: float) -> Positions:
     sign = np.where(rows.field("ply").to_numpy() % 2 == 0, 1, -1).astype(np.float32)
     ownership, score, settled = _territory(game, games)
     return Positions(
-        _planes(game, rows),
+        planes_of(game, rows),
         rows.field("legal").flatten().to_numpy(zero_copy_only=False).reshape(-1, game.actions),
         policy,
         trusted,
@@ -93,7 +93,8 @@ def _matrix(column: pa.Array, width: int) -> NDArray[np.float32]:
     return flat.reshape(-1, width)
 
 
-def _planes(game: Game, rows: pa.StructArray) -> NDArray[np.float32]:
+def planes_of(game: Game, rows: pa.StructArray) -> NDArray[np.float32]:
+    """The planes of recorded positions: [n, planes, height, width]."""
     column, shape = rows.field("planes"), (game.planes, game.height, game.width)
     width = -(-shape[0] * shape[1] * shape[2] // 8)
     offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset :]
