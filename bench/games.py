@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from figures import Figure, apart
-from rivals.venvs import DEFAULT
+from rivals.venvs import built
 
 from stillroom.worlds.selfplay.game import GOES_ON, Game, game_of, new_state
 from stillroom.worlds.selfplay.referee import referee_of
@@ -183,11 +183,10 @@ def measure(script: str, quick: bool) -> list[Figure]:
 def judged(script: str, quick: bool) -> list[Figure]:
     """Games in which OpenSpiel says otherwise; no value where its environment isn't built."""
     figures, games = [], 100 if quick else 10_000
-    folder = Path(os.environ.get("STILLROOM_JUDGES", DEFAULT))
-    python = folder.absolute() / "openspiel" / "bin" / "python"
+    python = built("openspiel")
     for number, (name, *_) in enumerate(OPENSPIEL):
         value, n = None, 0
-        if python.exists():
+        if python:
             said = apart(script, "openspiel", number, games, str(python))
             value, n = said["legal"] + said["results"], said["games"]
         what = f"{name}: positions or results of random games that OpenSpiel sees otherwise"

@@ -274,6 +274,43 @@ def test_sgf_can_be_read_and_replayed(name, tmp_path):
     assert (passes > 0) == (name in ("go", "othello"))
 
 
+def test_othello_by_its_sgf_alone(tmp_path):
+    """Who knows nothing but SGF and how discs turn over sees every game to its count of discs."""
+    folder = played(tmp_path / "run", 16, game="othello", size=6)
+    files = sorted((stillroom.export(folder, "sgf", tmp_path / "sgf") / "data").glob("*"))
+    counted = 0
+    for root, *nodes in [tree for file in files for tree in parsed(file.read_text())]:
+        board = dict.fromkeys(root["AB"], "B") | dict.fromkeys(root["AW"], "W")
+        assert board == {"cc": "W", "dd": "W", "dc": "B", "cd": "B"}
+        for node in nodes:
+            ((colour, (point,)),) = ((c, node[c]) for c in "BW" if c in node)
+            if point:
+                discs = turned(board, point, colour)
+                assert discs, (point, board)
+                board |= dict.fromkeys(discs, colour)
+        if "R" not in root["RE"][0]:
+            counts = Counter(board.values())
+            ahead = counts["B"] - counts["W"]
+            assert root["RE"][0] == (
+                f"{'B' if ahead > 0 else 'W'}+{abs(ahead)}" if ahead else "Draw"
+            )
+            counted += 1
+    assert counted > 4
+
+
+def turned(board: dict[str, str], point: str, colour: str) -> list[str]:
+    """The point and the discs that turn over; nothing where none does."""
+    found = []
+    for right, down in ((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y):
+        line = []
+        at = chr(ord(point[0]) + right) + chr(ord(point[1]) + down)
+        while board.get(at, colour) != colour:
+            line.append(at)
+            at = chr(ord(at[0]) + right) + chr(ord(at[1]) + down)
+        found += line if at in board else []
+    return [point, *found] if found and point not in board else []
+
+
 def test_what_sgf_has_no_name_for(run, tmp_path):
     with pytest.raises(UserError, match="no SGF for tictactoe"):
         stillroom.export(run, "sgf", tmp_path / "x")

@@ -1,12 +1,13 @@
 """Builds each rival's and judge's own virtual environment from the pins beside this file.
 
-`python bench/rivals/venvs.py [--into .venvs] [lmeval near openspiel]` prints the
+`python bench/rivals/venvs.py [--into .venvs] [lmeval mctx near openspiel]` prints the
 interpreters as JSON, of all where none is named. What is built already, from the same pins, is left
 as it is.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,13 @@ def interpreter(rival: str, into: Path = DEFAULT) -> Path:
         subprocess.run([python, "-m", "pip", *install], check=True)
         built.write_text(pins.read_text())  # last: an unfinished environment is built again
     return python
+
+
+def built(rival: str) -> Path | None:
+    """The rival's Python if its environment is there: in STILLROOM_JUDGES, or where it is built."""
+    folder = Path(os.environ.get("STILLROOM_JUDGES", DEFAULT))
+    python = folder.absolute() / rival / "bin" / "python"
+    return python if python.exists() else None
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Games as SGF, FF[4] (red-bean.com/sgf): one collection a generation.
 
 Go and Othello name points by two letters, column and row from the upper left; Hex by a letter and
-the row's number from the top. SGF knows no Connect Four: its games have the number of no game, and
+the row's number from the top. Othello's first four discs are set up in the root (AB, AW): a reader
+has no other way to know them. SGF knows no Connect Four: its games have the number of no game, and
 say by two letters which cell a stone fell to. Black begins in all of them.
 """
 
@@ -13,7 +14,7 @@ from typing import IO
 from stillroom.errors import UserError
 from stillroom.record import Record
 from stillroom.world import Data
-from stillroom.worlds.selfplay.game import Game
+from stillroom.worlds.selfplay.game import Game, new_state, stones
 
 NUMBERS = {"go": 1, "othello": 2, "hex": 11, "connect4": 0}
 
@@ -61,6 +62,7 @@ def sgf(game: Game, record: Record, komi: float | None = None) -> str:
         "V": f"{values[0]:.3f}" if 0 in values else "",
     }
     root = "".join(f"{name}[{_text(value)}]" for name, value in head.items() if value)
+    root += set_up(game)
     nodes = [root]
     for ply, point in enumerate(points(game, data["moves"]), 1):
         value = f"V[{values[ply]:.3f}]" if ply in values else ""
@@ -78,6 +80,17 @@ def result(data: Data) -> str:
     return f"{winner}+" if data["score"] is None else f"{winner}+{abs(data['score']):g}"
 
 
+def set_up(game: Game) -> str:
+    """AB and AW: the stones that lie on the board before the first move."""
+    found = ""
+    for name, cells in zip(("AB", "AW"), stones(game, new_state(game)), strict=True):
+        named = "".join(
+            f"[{_point(game, *divmod(int(c), game.width))}]" for c in cells.nonzero()[0]
+        )
+        found += name + named if named else ""
+    return found
+
+
 def points(game: Game, moves: Iterable[int]) -> Iterator[str]:
     """Where each move puts its stone, as SGF says it; empty for a pass."""
     fallen = [0] * game.width
@@ -90,8 +103,12 @@ def points(game: Game, moves: Iterable[int]) -> Iterator[str]:
             continue
         else:
             row, column = divmod(int(game.cell_of[action]), game.width)
-        down = str(row + 1) if game.name == "hex" else ascii_lowercase[row]
-        yield ascii_lowercase[column] + down
+        yield _point(game, row, column)
+
+
+def _point(game: Game, row: int, column: int) -> str:
+    down = str(row + 1) if game.name == "hex" else ascii_lowercase[row]
+    return ascii_lowercase[column] + down
 
 
 def _text(value: str) -> str:
