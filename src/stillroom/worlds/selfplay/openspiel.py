@@ -1,4 +1,4 @@
-"""OpenSpiel's two-player games of perfect information, as a Game in plain Python.
+"""OpenSpiel's two-player games of perfect information, as a Game in plain Python; its tree search.
 
 A state holds the number of moves and the moves themselves; OpenSpiel's own states are kept aside,
 and made again where they are missing. Slow, and no compiled search can call it: it's for judges.
@@ -7,6 +7,8 @@ OpenSpiel is an extra, `judges`.
 
 import difflib
 import hashlib
+import re
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +26,14 @@ from stillroom.worlds.selfplay.game import (
     State,
 )
 
+# What OpenSpiel calls our games, and the size at which it knows those that it has at one alone.
+NAMES = {
+    "tictactoe": ("tic_tac_toe", (3, 3)),
+    "connect4": ("connect_four", (6, 7)),
+    "othello": ("othello", (8, 8)),
+    "hex": ("hex", None),
+    "go": ("go", None),
+}
 KEPT = 4096  # OpenSpiel states
 
 
@@ -162,3 +172,68 @@ def _observed(played: Any) -> tuple[int, int, int]:
     if len(shape) == 3:
         return shape[0], shape[1], shape[2]
     return int(np.prod(shape)), 1, 1
+
+
+class Rollouts:
+    """OpenSpiel's tree search with random rollouts (UCT, in C++) as a player of one of our games.
+
+    A game is replayed in OpenSpiel by the moves that `follow` is given, as the ladder does before
+    each turn. Proven moves are played at once. The same position gets the same move, whatever was
+    played before. UserError without OpenSpiel, for a game or a size that it doesn't know, and for
+    fewer than two simulations.
+    """
+
+    def __init__(
+        self, game: Game, simulations: int, seed: int = 0, exploration: float = 2.0
+    ) -> None:
+        if simulations < 2:
+            raise UserError(
+                f"OpenSpiel can't search with {simulations} simulations", do="2 or more"
+            )
+        self.game, self.simulations, self.seed = game, simulations, seed
+        self.exploration, self._played = exploration, _ours(game)
+        self._moves: Sequence[int] = ()
+
+    def follow(self, moves: Sequence[int]) -> None:
+        """All moves of the game so far."""
+        self._moves = moves
+
+    def __call__(self, state: State) -> int:
+        """The move after those of `follow`; Forfeit where OpenSpiel calls that game over."""
+        import pyspiel
+
+        from stillroom.worlds.selfplay.ladder import Forfeit
+
+        theirs, mask = self._played.new_initial_state(), np.zeros(self.game.actions, np.uint8)
+        for number, move in enumerate(self._moves):
+            if move not in theirs.legal_actions():
+                raise Forfeit(f"OpenSpiel knows no move {move} after {number} moves")
+            theirs.apply_action(move)
+        if theirs.is_terminal():
+            raise Forfeit(f"OpenSpiel sees this game as over after {len(self._moves)} moves")
+        told = f"{self.seed} {int(self.game.key(state))}".encode()
+        seed = int.from_bytes(hashlib.blake2b(told, digest_size=4).digest()) >> 1
+        rollouts = pyspiel.RandomRolloutEvaluator(1, seed)
+        bot = pyspiel.MCTSBot(
+            self._played, rollouts, self.exploration, self.simulations, 1000, True, seed, False
+        )
+        root = bot.mcts_search(theirs)
+        best = int(root.best_child().action)
+        self.game.legal(state, mask)
+        if not mask[best]:  # in Go, where it may bring back an older position
+            allowed = [child for child in root.children if mask[child.action]]
+            best = int(max(allowed, key=lambda child: child.explore_count).action)
+        return best
+
+
+def _ours(game: Game) -> Any:
+    """One of our games as OpenSpiel's."""
+    name, size = NAMES.get(game.name, (None, None))
+    if name is None or size not in (None, (game.height, game.width)):
+        known = "tictactoe, connect4 6x7, othello 8x8, hex and go"
+        raise UserError(f"OpenSpiel doesn't play {game.rules}", do=f"it plays {known}")
+    parameters: dict[str, Any] = {} if size else {"board_size": game.height}
+    komi = re.search(r"komi (\S+?),", game.rules)
+    if komi is not None:
+        parameters["komi"] = float(komi.group(1))
+    return _load(name, parameters)
