@@ -13,9 +13,9 @@ test: .venv/.ready
 slow: .venv/.ready
 	$(BIN)/python -m pytest -m "not judge"
 
-# 2 GB and some minutes the first time: see docs/judges.md.
+# 3 GB and some minutes the first time: see docs/judges.md.
 judge: .venv/.ready
-	$(BIN)/python bench/rivals/venvs.py lmeval openspiel >&2
+	$(BIN)/python bench/rivals/venvs.py lmeval mctx openspiel >&2
 	STILLROOM_JUDGES=.venvs $(BIN)/python -m pytest -n 0 -m judge
 
 lint: .venv/.ready
