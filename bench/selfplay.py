@@ -20,7 +20,6 @@ import strength
 import torch
 from figures import Figure, apart, command_line
 
-import stillroom
 from stillroom import open as open_dataset
 from stillroom import verify
 from stillroom.worlds.selfplay import SelfPlay
@@ -31,10 +30,7 @@ from stillroom.worlds.selfplay.play import Played, play_games
 from stillroom.worlds.selfplay.positions import random_opening
 from stillroom.worlds.selfplay.records import record_of
 
-RECIPES = Path(stillroom.__file__).parent / "recipes"
 PLAIN = Settings(kind=PUCT, simulations=32, proofs=False)
-QUIET = ("power.sample=0",)
-MAIN = "from stillroom.cli import main; main()"
 
 
 def sgemm() -> float:
