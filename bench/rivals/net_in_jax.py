@@ -57,7 +57,8 @@ def pool(x: Any) -> Any:
 
 def net(file: Path) -> Callable[[Any], tuple[Any, Any]]:
     """`forward` with the file's weights; no arguments, so that XLA may lay them out as it likes."""
-    return partial(forward, load_file(file))
+    weights = {name: jnp.asarray(one) for name, one in load_file(file).items()}
+    return partial(forward, weights)
 
 
 def difference(folder: Path, planes: Callable[[Sequence[Sequence[int]]], Any]) -> float:

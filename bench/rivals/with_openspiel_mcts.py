@@ -1,10 +1,12 @@
-"""Self-play search by OpenSpiel's Python MCTS: `with_openspiel_mcts.py FOLDER 32`, lines on stdin.
+"""Self-play search by OpenSpiel's Python MCTS: `with_openspiel_mcts.py FOLDER 32 shipped`.
 
-Connect Four with our net (FOLDER/net.safetensors) in JAX, which at the batch of one that this
-search asks for takes a third of the time that traced PyTorch takes. PUCT with noise at the root, 32
-simulations (the root's is the first), nothing proven, no position of a search asked twice. First it
-prints how far its net's answers are from ours (net_in_jax.py). Then a line with a number gets a
-line: so many positions, and the CPU-seconds that it took to search them.
+Connect Four with our net (FOLDER/net.safetensors) in JAX, at the batch of one that this search asks
+for. `shipped`: by OpenSpiel's own AlphaZeroEvaluator, one operation of the net after another, as
+its own models do it. `compiled`: by an evaluator of ours, the net compiled into one function, which
+OpenSpiel doesn't do. PUCT with noise at the root, 32 simulations (the root's is the first), nothing
+proven, no position of a search asked twice. First it prints how far its net's answers are from ours
+(net_in_jax.py). Then a line with a number on stdin gets a line: so many positions, and the
+CPU-seconds that it took to search them.
 """
 
 import json
@@ -20,6 +22,7 @@ import jax.numpy as jnp
 import net_in_jax
 import numpy as np
 import pyspiel
+from open_spiel.python.algorithms.alpha_zero.evaluator import AlphaZeroEvaluator
 from open_spiel.python.algorithms.mcts import Evaluator, MCTSBot, SearchNode
 
 GAME = pyspiel.load_game("connect_four")
@@ -57,6 +60,22 @@ class Net(Evaluator):
         return [(action, weight / total) for action, weight in zip(legal, weights, strict=True)]
 
 
+class Model:
+    """Our net as OpenSpiel's AlphaZeroEvaluator asks a model, which isn't told whose move it is."""
+
+    def __init__(self, path: Path) -> None:
+        self.net = net_in_jax.net(path)
+
+    def inference(self, observation: Any, mask: Any) -> tuple[Any, Any]:
+        """The first player's value, and a share for each move."""
+        seen = observation.reshape(3, 6, 7)
+        mover = int(seen[:2].sum()) % 2
+        own = seen[[mover, 1 - mover], ::-1].transpose(1, 2, 0)
+        logits, values = self.net(jnp.asarray(own, jnp.float32)[None])
+        shares = jax.nn.softmax(jnp.where(jnp.asarray(mask, bool), logits[0], -jnp.inf))
+        return float(values[0]) * (1 - 2 * mover), np.asarray(shares)
+
+
 def shown(state: Any) -> np.ndarray:
     """Planes float32 [6, 7, 2], own first; OpenSpiel has the first player's first, from below."""
     seen = np.array(state.observation_tensor(0), np.float32).reshape(3, 6, 7)
@@ -77,7 +96,10 @@ def planes(games: Sequence[Sequence[int]]) -> np.ndarray:
 
 def main() -> None:
     folder, simulations = Path(sys.argv[1]), int(sys.argv[2])
-    net, chance = Net(folder / "net.safetensors"), np.random.RandomState(0)
+    path, chance = folder / "net.safetensors", np.random.RandomState(0)
+    compiled = sys.argv[3] == "compiled"
+    # Its cache is as large as one search, which asks everything twice: nothing older is kept.
+    net = Net(path) if compiled else AlphaZeroEvaluator(GAME, Model(path), simulations)
     bot = MCTSBot(
         GAME,
         1.5,
@@ -93,7 +115,8 @@ def main() -> None:
     def move() -> None:
         nonlocal state
         root = bot.mcts_search(state)
-        net.said.clear()
+        if isinstance(net, Net):
+            net.said.clear()
         visits = np.array([child.explore_count for child in root.children], float)
         early = len(state.history()) < TEMPERATURE_PLIES
         best = chance.choice(len(visits), p=visits / visits.sum()) if early else visits.argmax()
