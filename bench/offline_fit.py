@@ -1,6 +1,7 @@
-"""A net fitted to what a run of selfplay exported, by a program that knows nothing of the run's.
+"""A net fitted to what a run of selfplay exported, by a training loop of its own.
 
-Planes, policies and values are read by what the export's README says of them.
+Planes, policies and values are read by what the export's README says of them; the net's shape is
+the run's.
 """
 
 import json

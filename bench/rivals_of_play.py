@@ -126,7 +126,7 @@ def measure(script: str, quick: bool) -> list[Figure]:
     figures = []
     what = "connect4, 32 simulations, same net"
     for batch in (64, 256):
-        name = f"{what}: Gumbel against mctx and pgx, {batch} games at once"
+        name = f"{what}: Gumbel against mctx and pgx, its {batch} games at once, our {SLOTS}"
         arguments = (batch, (512 if quick else 8192) // batch, games, repeats)
         got = apart(script, "against_mctx", *arguments, str(mctx)) if mctx else None
         figures += compared(name, got, ">= 1.2")

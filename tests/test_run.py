@@ -159,3 +159,16 @@ class Unsure(Powers):
 def test_the_contract_catches_a_maker_that_is_not_deterministic(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="root"):
         stillroom.check_world(Unsure(), tmp_path)
+
+
+def test_an_audit_that_was_left_out_is_made_when_it_is_asked_for(tmp_path):
+    quiet = ("audit.run=false", "power.sample=0")
+    first = stillroom.run("lessons", out=tmp_path / "run", count=20, workers=0, settings=quiet)
+    assert not first.findings
+    assert not first.power
+    again = stillroom.run("lessons", out=tmp_path / "run", count=20, workers=0)
+    assert again.root == first.root
+    assert again.findings
+    assert again.power["records"] == 20
+    less = stillroom.run("lessons", out=tmp_path / "run", count=20, workers=0, settings=quiet)
+    assert less.findings == again.findings  # nothing is made anew, nothing is lost

@@ -70,17 +70,19 @@ class Model:
         """The first player's value, and a share for each move."""
         seen = observation.reshape(3, 6, 7)
         mover = int(seen[:2].sum()) % 2
-        own = seen[[mover, 1 - mover], ::-1].transpose(1, 2, 0)
-        logits, values = self.net(jnp.asarray(own, jnp.float32)[None])
+        logits, values = self.net(jnp.asarray(own_first(seen, mover))[None])
         shares = jax.nn.softmax(jnp.where(jnp.asarray(mask, bool), logits[0], -jnp.inf))
         return float(values[0]) * (1 - 2 * mover), np.asarray(shares)
 
 
 def shown(state: Any) -> np.ndarray:
     """Planes float32 [6, 7, 2], own first; OpenSpiel has the first player's first, from below."""
-    seen = np.array(state.observation_tensor(0), np.float32).reshape(3, 6, 7)
-    mover = state.current_player()
-    return seen[[mover, 1 - mover], ::-1].transpose(1, 2, 0)
+    seen = np.array(state.observation_tensor(0)).reshape(3, 6, 7)
+    return own_first(seen, state.current_player())
+
+
+def own_first(seen: np.ndarray, mover: int) -> np.ndarray:
+    return seen[[mover, 1 - mover], ::-1].transpose(1, 2, 0).astype(np.float32)
 
 
 def planes(games: Sequence[Sequence[int]]) -> np.ndarray:

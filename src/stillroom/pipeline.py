@@ -195,7 +195,7 @@ async def _run(
         watch.say(
             f"{len(damaged)} damaged: {', '.join(damaged)}" if damaged else "nothing is damaged"
         )
-    elif whole is not None and _complete(run, whole, plan):
+    elif whole is not None and _complete(run, whole, plan, settled):
         return result(run.folder)
     if settled.teacher is not None:
         await _prepare(run, settled.teacher, teacher, plan, watch)
@@ -208,6 +208,7 @@ async def _run(
             plan = shortened(plan, len(made["generations"]))
             audit = {
                 "root": made["root"],
+                "asked": _asked(settled),
                 "findings": await fold.audit(plan, run, engine) if settled.audit.run else [],
                 "power": await fold.power(plan, run, engine, settled.power.sample),
             }
@@ -276,12 +277,20 @@ def _whole(run: Run, repair: bool) -> dict[str, Any] | None:
         return None
 
 
-def _complete(run: Run, whole: dict[str, Any], plan: Plan) -> bool:
+def _asked(settled: Recipe) -> dict[str, int]:
+    """How much an audit and a measure of the checker's power are to look at."""
+    return {"audit": int(settled.audit.run), "power": settled.power.sample}
+
+
+def _complete(run: Run, whole: dict[str, Any], plan: Plan, settled: Recipe) -> bool:
     """Whether the run holds already what is asked for, its audit included."""
     generations, counts = len(whole["generations"]), whole["counts"]
     audit = files.read_json(run.folder / "audit.json")
     if audit is None or audit.get("root") != whole["root"]:
         return False
+    known = audit.get("asked", {})
+    if any(known.get(name, most) < most for name, most in _asked(settled).items()):
+        return False  # it was looked at less closely before
     ended = counts["dataset"] < plan.count * generations
     return generations == plan.world.generations and (
         counts["dataset"] == plan.count * generations or (ended and whole["plan_ended"])

@@ -149,8 +149,13 @@ def starts(game: Game, count: int, rng: np.random.Generator) -> list[tuple[int, 
     if shipped:
         chosen = rng.choice(len(shipped), min(count, len(shipped)), replace=False)
         return [shipped[n] for n in sorted(chosen.tolist())]
-    plies = min(6, game.longest // 6)
-    return [tuple(random_opening(game, plies, rng)[0]) for _ in range(count)]
+    plies, found = max(1, min(6, game.longest // 6)), dict[int, tuple[int, ...]]()
+    for _ in range(4 * count):  # a small game has fewer: one that is played twice tells nothing new
+        moves, state = random_opening(game, plies, rng)
+        found.setdefault(int(game.key(state)), tuple(moves))
+        if len(found) == count:
+            break
+    return list(found.values())
 
 
 def _rated(name: str, found: Rating, first: str) -> Finding:
