@@ -47,7 +47,7 @@ def _canonical(record: Any) -> Iterator[str]:
 
 def _exported(folder: Path, count: int) -> list[torch.Tensor]:
     """Planes, legal, policy, weight of the policy, value of the newest positions of a file."""
-    parts = [pq.read_table(path) for path in sorted((folder / "train").glob("*.parquet"))]
+    parts = [pq.read_table(path) for path in sorted((folder / "data" / "train").glob("*.parquet"))]
     table = pa.concat_tables(parts)
     about = parts[0].schema.metadata
     shape, actions = json.loads(about[b"planes"]), int(about[b"actions"])
