@@ -49,8 +49,12 @@ def _plain(finding: Finding) -> dict[str, Any]:
         key: value.item() if hasattr(value, "item") else value
         for key, value in asdict(finding).items()
     }
-    if not isinstance(fields["value"], (int, float)) or not math.isfinite(fields["value"]):
-        raise ValueError(f"the value of {finding.name!r} is {finding.value!r:.60}, not a number")
+    for key in ("value", "low", "high"):
+        given = fields[key]
+        if given is None and key != "value":
+            continue
+        if not isinstance(given, (int, float)) or not math.isfinite(given):
+            raise ValueError(f"the {key} of {finding.name!r} is {given!r:.60}, not a number")
     return fields
 
 
