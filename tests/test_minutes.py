@@ -16,7 +16,7 @@ import pytest
 from worlds import Learns, Sums, command, here
 
 import stillroom
-from stillroom import Context, Finding, Record, Task, UserError, files, minutes
+from stillroom import Context, Finding, Record, Task, UserError, files, minutes, store
 from stillroom.fold import Watch
 from stillroom.pipeline import Result
 from stillroom.pipeline import result as result_of
@@ -68,6 +68,10 @@ def about(folder: Path) -> dict[str, Any]:
 
 def made(folder: Path) -> int:
     return len(json.loads((folder / "make" / "manifest.json").read_text())["generations"])
+
+
+def made_folders(folder: Path) -> int:
+    return len(list((folder / "make").glob("g*/manifest.json")))
 
 
 def values(result: Result) -> dict[str, float]:
@@ -155,6 +159,17 @@ def test_killed_between_the_pin_and_the_manifest(copy: Path) -> None:
     assert made(copy) == several
 
 
+def test_what_was_begun_is_no_less_than_what_is_asked_for(copy: Path, tmp_path: Path) -> None:
+    (copy / "make" / "manifest.json").unlink()
+    for budget in (BUDGET, None):
+        with pytest.raises(UserError, match="a run can grow, not shrink"):
+            run(copy, budget, generations=made_folders(copy) - 1)
+    assert about(copy)["last"] == made_folders(copy) - 1
+    asked = run(tmp_path / "asked", generations=made_folders(copy)).root
+    assert run(copy, BUDGET, generations=made_folders(copy)).root == asked
+    assert verify(copy, trust_code=True).ok
+
+
 def test_a_pinned_run_is_made_whole_again_without_a_look_at_the_clock(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     root = run(folder, generations=3).root
@@ -222,6 +237,31 @@ def test_one_generation_is_never_cut(tmp_path: Path) -> None:
     assert "last" not in about(tmp_path / "run")
 
 
+def test_where_nothing_is_learnt_the_minutes_leave_two_generations(tmp_path: Path) -> None:
+    """`count` is part of the identity of several generations, and not of one's."""
+    cut = run(tmp_path / "cut", 1e-6, world=Sums(generations=5), count=40)
+    assert (made(tmp_path / "cut"), about(tmp_path / "cut")["last"]) == (2, 1)
+    assert run(tmp_path / "asked", world=Sums(generations=2), count=40).root == cut.root
+    learnt = run(tmp_path / "learnt", 1e-6)
+    assert made(tmp_path / "learnt") == 1
+    assert run(tmp_path / "one", generations=1).root == learnt.root
+
+
+def test_folders_beside_the_generations_are_none(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder, generations=2)
+    for name in ("g001.bak", "g2", "gone", "g0001"):
+        shutil.copytree(folder / "make" / "g001", folder / "make" / name)
+    result = run(folder, generations=3)
+    assert result.root == run(tmp_path / "asked", generations=3).root
+    assert store.reasons(folder) == store.reasons(tmp_path / "asked")
+    assert len(list(store.evidence(folder))) == len(list(store.evidence(tmp_path / "asked")))
+    report = verify(folder, trust_code=True)
+    added = ["g0001", "g001.bak", "g2", "gone"]
+    assert report.problems == [f"make/{name}: added: no part of this run" for name in added]
+    assert run(folder, generations=3, repair=True).root == result.root
+
+
 def test_progress_tells_the_time_that_is_left(tmp_path: Path) -> None:
     told: list[dict[str, int]] = []
     watch = Watch(progress=lambda generation, numbers: told.append(numbers))
@@ -264,6 +304,8 @@ class Batches(Sums):
     def make(self, task: Task, ctx: Context) -> Any:
         with Path(self.log).open("a") as file:
             file.write(f"{task['a']}\n")
+        if self.how == "first is odd" and task["a"] == 0:
+            return [{"a": 0, "b": 0, "total": n, "dice": 0.5, "words": []} for n in range(1, 11)]
         if self.how == "first fails" and task["a"] == 0:
             raise ValueError("not today")
         made = super().make({"a": task["a"]}, ctx)[0]
@@ -307,6 +349,17 @@ def test_a_first_task_that_fails_is_told_at_once_though_it_is_a_shard(tmp_path: 
     assert order[:2] == ["said", 1]
 
 
+def test_a_first_task_that_went_wrong_is_told_once_and_in_few_words(tmp_path: Path) -> None:
+    world = Batches(log=str(tmp_path / "log"), how="first is odd")
+    told: list[list[str]] = []
+    for count in (20, 40):  # begun, then gone on with: the first shard is there already
+        told.append([])
+        run(tmp_path / "run", world=world, count=count, said=told[-1])
+    assert len(told[0]) == len(set(told[0])) == 5
+    assert all(line.startswith("the first task went wrong: refused: ") for line in told[0])
+    assert told[1] == []
+
+
 # Findings.
 
 
@@ -318,10 +371,12 @@ class Finds(Sums):
     def audit(self, generations: Sequence[Iterable[Record]], ctx: Context) -> list[Finding]:
         if self.how == "always right":
             return [Finding("mean", float("nan"))]
+        if self.how in ("low", "high"):
+            return [Finding("mean", 1.0, **{self.how: np.float64("inf")})]  # type: ignore[arg-type]
         return [
             Finding("mean", np.float64(0.1), "%", np.bool_(True)),  # type: ignore[arg-type]
             Finding("n", np.int64(3)),
-            Finding("single", np.float32(0.5)),  # type: ignore[arg-type]
+            Finding("single", np.float32(0.5), low=np.float32(0.25)),  # type: ignore[arg-type]
         ]
 
 
@@ -333,6 +388,14 @@ def test_findings_of_numpy_are_plain_numbers(workers: int, tmp_path: Path) -> No
     assert verify(tmp_path / "run", trust_code=True).ok
 
 
-def test_a_finding_that_is_no_number_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"the value of 'mean' is nan, not a number"):
-        run(tmp_path / "run", world=Finds(how="always right"), count=20)
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("always right", "the value of 'mean' is nan"),
+        ("low", "the low of 'mean' is inf"),
+        ("high", "the high of 'mean' is inf"),
+    ],
+)
+def test_a_finding_that_is_no_number_is_told(how: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"{words}, not a number"):
+        run(tmp_path / "run", world=Finds(how=how), count=20)

@@ -26,6 +26,8 @@ from stillroom.shard import Making
 from stillroom.store import Run
 from stillroom.world import has
 
+TOLD = 5  # of the reasons why a first task went wrong: one task may give many records
+
 
 @dataclass
 class Watch:
@@ -41,7 +43,7 @@ class Watch:
 async def fold(plan: Plan, run: Run, engine: Local, watch: Watch) -> dict[str, Any]:
     """All generations, then data/ and the manifest of the whole, which is returned."""
     world, worked = plan.world, minutes.clock(run.folder)
-    newest = max((int(path.name[1:]) for path in run.folder.glob("make/g[0-9]*")), default=0)
+    newest = max(parts.generation_folders(run.folder), default=0)
     watch = _timed(plan, watch, worked)
     state = await _start(plan, run, engine)
     ledger = Ledger(run.folder / "ledger.sqlite") if plan.teacher else None
@@ -55,8 +57,9 @@ async def fold(plan: Plan, run: Run, engine: Local, watch: Watch) -> dict[str, A
             manifests.append(manifest)
             if has(world, "learn"):
                 state = await _learn(plan, run, engine, number, state)
-            # What was begun before is brought to its end.
-            more = number + 1 < world.generations and number >= newest
+            # What was begun before is brought to its end. Where nothing is learnt, `count` is part
+            # of the identity of several generations and not of one: that would be another run.
+            more = max(newest, 0 if has(world, "learn") else 1) <= number < world.generations - 1
             if more and plan.minutes is not None and worked() >= 60 * plan.minutes:
                 minutes.pin(run.folder, number, plan.minutes)
                 watch.say(f"{plan.minutes:g} minutes are over: generation {number} is the last")
@@ -98,11 +101,13 @@ async def _generation(
     final = len(old["shards"]) if old else 0  # their failures are final
     source = Source(plan, run, number, state)
     done: list[Shard] = []
+    fresh: set[int] = set()
 
     async def work(job: Job) -> Shard:
         known = parts.read_shard(folder, job["index"])
         if known is not None and (known.failed == 0 or job["index"] < final):
             return known
+        fresh.add(job["index"])
         return Shard(**await _work(plan, run, engine, ledger, "stillroom.shard:make_shard", job))
 
     def window(open_: int) -> bool:
@@ -118,7 +123,7 @@ async def _generation(
     async with aclosing(in_order(work, source.jobs(), window)) as results:
         async for one in results:
             done.append(one)
-            if number == 0 and len(done) == 1 and type(plan.world).shard == 1:
+            if number == 0 and len(done) == 1 and 0 in fresh and type(plan.world).shard == 1:
                 _tell(watch, _wrong(folder, one))
             numbers = tally(done)
             watch.progress(number, numbers)
@@ -201,7 +206,7 @@ def _wrong(folder: Path, shard: Shard) -> list[str]:
 
 
 def _tell(watch: Watch, wrong: list[str]) -> None:
-    for line in dict.fromkeys(wrong):
+    for line in list(dict.fromkeys(wrong))[:TOLD]:
         watch.say(f"the first task went wrong: {line}")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from stillroom import files
+from stillroom.world import World
 
 WORK = {"start", "shard", "generation", "learn", "stopped"}  # events before which a run was making
 
@@ -53,17 +54,21 @@ def pin(run: Path, last: int, minutes: float) -> None:
     _write(run, {"last": last, "minutes": minutes})
 
 
-def unpin(run: Path) -> None:
-    """Take it out again: the run goes on."""
+def left(
+    run: Path, about: dict[str, Any] | None, world: World, minutes: float | None
+) -> tuple[World, float | None]:
+    """The world with the generations that are to be made, and the minutes that may cut them.
+
+    Where run.json (`about`) says which is the last and no more minutes are given now, it stays
+    the last, and nothing may be cut any more; else the pin is taken out, and the run goes on.
+    """
+    if about is None or "last" not in about:
+        return world, minutes
+    if minutes is not None and minutes <= about["minutes"]:
+        pinned = min(world.generations, about["last"] + 1)
+        return world.model_copy(update={"generations": pinned}), None
     _write(run, {})
-
-
-def pinned(about: dict[str, Any] | None, minutes: float | None) -> int | None:
-    """The last generation, where run.json (`about`) says so and no more minutes are given now."""
-    if about is None or "last" not in about or minutes is None:
-        return None
-    last: int = about["last"]
-    return last if minutes <= about["minutes"] else None
+    return world, minutes
 
 
 def _write(run: Path, pinned: dict[str, Any]) -> None:

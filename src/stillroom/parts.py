@@ -159,3 +159,13 @@ def tally(shards: Iterable[Shard]) -> dict[str, int]:
 
 def generation_folder(run: Path, number: int) -> Path:
     return run / "make" / f"g{number:03d}"
+
+
+def generation_folders(run: Path) -> dict[int, Path]:
+    """The folders of a run's generations, begun or finished, in order; no others beside them."""
+    found = {}
+    for path in (run / "make").glob("g[0-9]*"):
+        number = path.name[1:]
+        if number.isdecimal() and path == generation_folder(run, int(number)) and path.is_dir():
+            found[int(number)] = path
+    return dict(sorted(found.items()))

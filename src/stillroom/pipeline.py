@@ -16,6 +16,7 @@ from stillroom.errors import Stopped, UserError
 from stillroom.estimate import estimate
 from stillroom.fold import Watch
 from stillroom.ledger import bring_ledger, named, recorded
+from stillroom.parts import generation_folders
 from stillroom.plan import Plan, shortened
 from stillroom.recipe import Recipe
 from stillroom.repair import set_damaged_aside
@@ -168,11 +169,8 @@ async def _run(
     known = files.read_json(run.folder / "run.json", "parts", "identity")
     whole = _whole(run, repair)
     _same_recipe(run, known, parts)
-    last = minutes.pinned(known, settled.make.minutes)
-    if last is not None:
-        world = world.model_copy(update={"generations": min(world.generations, last + 1)})
-    if whole is not None:
-        _not_smaller(whole, settled.count, world.generations)
+    _not_smaller(run, whole, settled.count, world.generations)
+    world, left = minutes.left(run.folder, known, world, settled.make.minutes)
     spec = _settle_folder(run, settled, spec, world, None if known else parts)
     workers = settled.make.workers
     if spec.here and workers > 1:
@@ -186,10 +184,8 @@ async def _run(
         count=settled.count,
         identity=identity,
         teacher=teacher,
-        minutes=settled.make.minutes if last is None else None,
+        minutes=left,
     )
-    if last is None and known is not None and "last" in known:
-        minutes.unpin(run.folder)
     if repair:
         damaged = set_damaged_aside(run, type(world).private)
         watch.say(
@@ -297,11 +293,13 @@ def _complete(run: Run, whole: dict[str, Any], plan: Plan, settled: Recipe) -> b
     )
 
 
-def _not_smaller(whole: dict[str, Any], count: int, generations: int) -> None:
-    here, records = len(whole["generations"]), whole["counts"]["dataset"]
-    if here > generations or records > count * here:
+def _not_smaller(run: Run, whole: dict[str, Any] | None, count: int, generations: int) -> None:
+    """Whether all that is there, what was begun too, would be part of what is asked for."""
+    here = len(generation_folders(run.folder))
+    records, made = (whole["counts"]["dataset"], len(whole["generations"])) if whole else (0, 0)
+    if max(here, made) > generations or records > count * made:
         raise UserError(
-            f"this run has {records} records in {here} generation(s) already, "
+            f"this run has {records} records in {max(here, made)} generation(s) already, "
             f"{count} in {generations} are asked for",
             do="a run can grow, not shrink: give another --out",
         )

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from stillroom import files, parts, store
 from stillroom.errors import UserError
-from stillroom.parts import Shard
+from stillroom.parts import Shard, generation_folders
 from stillroom.store import Run
 
 
@@ -18,9 +18,8 @@ def set_damaged_aside(run: Run, private: bool) -> list[str]:
     A private state can't be made again (it may hold chance of its own): UserError.
     """
     found = [name for number in _numbers(run) for name in _state(run, number, private)]
-    for path in sorted((run.folder / "make").glob("g*")):
-        if path.is_dir():
-            found += _generation(run, path)
+    for path in generation_folders(run.folder).values():
+        found += _generation(run, path)
     whole = run.folder / "make" / "manifest.json"
     if found or _manifest(whole) is None:
         found += [_aside(run, whole)] if whole.exists() and _manifest(whole) is None else []
@@ -29,8 +28,7 @@ def set_damaged_aside(run: Run, private: bool) -> list[str]:
 
 
 def _numbers(run: Run) -> list[int | None]:
-    folders = sorted((run.folder / "make").glob("g[0-9]*"))
-    return [None, *(int(path.name[1:]) for path in folders)]
+    return [None, *generation_folders(run.folder)]
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:

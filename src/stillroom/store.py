@@ -39,7 +39,15 @@ from stillroom.files import (
     write_file,
     write_json,
 )
-from stillroom.parts import INDEX, Shard, generation_folder, generation_root, index_of, tally
+from stillroom.parts import (
+    INDEX,
+    Shard,
+    generation_folder,
+    generation_folders,
+    generation_root,
+    index_of,
+    tally,
+)
 from stillroom.record import canonical, digest
 
 INDEX_ROWS = 16_384  # of the index that are written together
@@ -269,7 +277,8 @@ def parts(run: Path, generation: int | None = None) -> list[tuple[Path, int | No
 
 def evidence(run: Path) -> Iterator[Path]:
     """Files of refused and failed records, in order."""
-    yield from sorted((run / "make").glob("g*/[0-9]*.rest.parquet"))
+    for folder in generation_folders(run).values():
+        yield from sorted(folder.glob("[0-9]*.rest.parquet"))
 
 
 def surroundings() -> dict[str, str]:
@@ -292,8 +301,8 @@ def surroundings() -> dict[str, str]:
 def reasons(run: Path) -> dict[str, int]:
     """Why records are not in the dataset ("refused: NAME"), commonest first; surplus left out."""
     counts: dict[str, int] = {}
-    for path in sorted((run / "make").glob("g*/manifest.json")):
-        for _, reason in (read_json(path) or {})["dropped"]:
+    for folder in generation_folders(run).values():
+        for _, reason in (read_json(folder / "manifest.json") or {"dropped": []})["dropped"]:
             if reason != "surplus":
                 counts[reason] = counts.get(reason, 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))

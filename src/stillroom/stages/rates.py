@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from stillroom import store
 from stillroom.errors import UserError
 from stillroom.measures import wilson
+from stillroom.parts import generation_folders
 from stillroom.record import EXCEPTION
 
 ALPHA = 0.01
@@ -32,7 +33,7 @@ def pass_rates(run: str | Path, alpha: float = ALPHA) -> list[dict[str, Any]]:
         raise UserError("no run is there", folder, "give the folder that `stillroom run` named")
     kept: Counter[tuple[str, str]] = Counter()
     refused: Counter[tuple[str, str]] = Counter()
-    for home in sorted((folder / "make").glob("g*")):
+    for home in generation_folders(folder).values():
         for path in sorted(home.glob("[0-9]*.parquet")):
             into = refused if path.name.endswith(".rest.parquet") else kept
             _count(path, into)

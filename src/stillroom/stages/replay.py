@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stillroom import files, shard, store, worlds
+from stillroom import files, parts, shard, store, worlds
 from stillroom.checker import Failures
 from stillroom.drafts import Made
 from stillroom.ledger import Ledger
@@ -22,7 +22,8 @@ def remake(
     if about["made_with"] != store.surroundings():
         return 0, [], "other CPU or library: cannot replay"
     done, problems = 0, []
-    for path in sorted((folder / "make").glob("g*/manifest.json")):
+    for home in parts.generation_folders(folder).values():
+        path = home / "manifest.json"
         manifest = files.read_json(path) or {}
         number, total = manifest["generation"], manifest["counts"]["tasks"]
         few = min(wanted, total)

@@ -88,7 +88,10 @@ async def _verify(
         world, spec = _world(folder, about, trust_code, report)
         manifests = []
         async with Local(workers if workers > 1 else 0) as engine:
-            for home in sorted(p for p in (folder / "make").glob("g*") if p.is_dir()):
+            known = parts.generation_folders(folder).values()
+            for home in sorted({p for p in (folder / "make").glob("g*") if p.is_dir()} - {*known}):
+                report.problems.append(f"make/{home.name}: added: no part of this run")
+            for home in known:
                 with _guarded(f"{home.name}/manifest.json", report):
                     manifest = _sealed(home / "manifest.json", report)
                     if manifest is not None:
