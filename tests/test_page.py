@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from run_example import table
+from worlds import Sums
 
 import stillroom
 from stillroom import worlds
+from stillroom.view import findings
 from stillroom.view.histogram import Histogram
 from stillroom.view.page import write_page
 from stillroom.view.slices import Slice, Tally, slices, worst_first
@@ -171,6 +173,35 @@ def test_the_rare_cases_are_told(tmp_path: Path) -> None:
     hello = tmp_path / "hello"
     stillroom.run(EXAMPLES / "hello.py", out=hello, count=10, workers=0)
     assert "no tags" in sentences(summary(hello))[3]
+
+
+def test_numbers_are_told_without_exponent() -> None:
+    def one(name: str, value: float, **more: Any) -> dict[str, Any]:
+        return {"name": name, "value": value, "unit": "", "ok": None, "detail": "", **more}
+
+    values = (1234, 1234567, 999.9, 0.000012, 2.5, -1e6, 1e20)
+    words = ("1,234", "1,234,567", "999.9", "1.2e-05", "2.5", "-1,000,000", "1e+20")
+    told = findings.told([one(f"x{n}x", value) for n, value in enumerate(values)])
+    assert tuple(line.value for line in told) == words
+    (line,) = findings.told([one("games", 12345.6, low=9999.96, high=123456)])
+    assert (line.value, line.interval) == ("12,346", "10,000 to 123,456")
+    (line,) = findings.told([one(f"games {n}", 999.6 + n) for n in range(3)])
+    assert line.value == "1,000 → 1,001 → 1,002"
+
+
+@pytest.mark.parametrize("drawn", [None, 3, 0, ()])
+def test_what_is_no_picture_leaves_the_page_whole(drawn: object, tmp_path: Path) -> None:
+    class Draws(Sums):
+        name = "draws"
+
+        def overview(self, generations: Any) -> Any:
+            return drawn
+
+    world = Draws()
+    stillroom.run(world, out=tmp_path / "run", count=8, workers=0, settings=("power.sample=0",))
+    page = write_page(tmp_path / "run", world).read_text()
+    assert ('id="overview"' in page) == (drawn == 3)
+    assert "can't draw its set" not in page
 
 
 def test_a_page_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 FEW = 3  # findings from which on they are a series
+LARGE = 1e15  # from which on numbers have an exponent
 STEPS = 8  # of a series that are told; of a longer one the two ends
 
 Finding = Mapping[str, Any]
@@ -42,7 +43,7 @@ def told(findings: Sequence[Finding]) -> list[Told]:
         key = (parts[0], one["unit"]) if parts else ("", "")
         if one["ok"] is not None or key not in several:
             interval = _interval(one)
-            value = f"{one['value']:,.{4 if interval else 6}g} {one['unit']}".rstrip()
+            value = f"{_number(one['value'], 4 if interval else 6)} {one['unit']}".rstrip()
             lines.append(Told(one["name"], value, interval, one["ok"], one["detail"]))
         elif key not in done:
             done.add(key)
@@ -68,7 +69,7 @@ def _parts(one: Finding) -> tuple[str, int] | None:
 
 def _series(name: str, unit: str, numbers: Mapping[int, Finding]) -> Told:
     steps = list(numbers) if len(numbers) <= STEPS else [min(numbers), max(numbers)]
-    value = " → ".join(f"{numbers[n]['value']:,.3g}" for n in steps)
+    value = " → ".join(_number(numbers[n]["value"], 3) for n in steps)
     last = numbers[max(numbers)]
     which = ", ".join(map(str, steps)) if len(numbers) <= STEPS else f"{steps[0]} to {steps[1]}"
     return Told(
@@ -79,4 +80,10 @@ def _series(name: str, unit: str, numbers: Mapping[int, Finding]) -> Told:
 def _interval(one: Finding) -> str:
     """Runs of before there were intervals have none."""
     low, high = one.get("low"), one.get("high")
-    return "" if low is None or high is None else f"{low:,.4g} to {high:,.4g}"
+    return "" if low is None or high is None else f"{_number(low, 4)} to {_number(high, 4)}"
+
+
+def _number(value: float, digits: int) -> str:
+    """So many digits at least; what would need an exponent for its size is told to the unit."""
+    said = f"{value:,.{digits}g}"
+    return f"{value:,.0f}" if "e+" in said and abs(value) < LARGE else said

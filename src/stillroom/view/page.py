@@ -96,7 +96,8 @@ def _overview(run: Path, world: World | None, generations: int) -> dict[str, str
     if world is None or not has(world, "overview"):
         return None
     try:
-        html = world.overview([dataset.generation(run, number) for number in range(generations)])
+        sets = [dataset.generation(run, number) for number in range(generations)]
+        html = str(world.overview(sets) or "")
     except Exception as wrong:  # as with a record's picture: the page must not fail with it
         said = "" if type(world).private else f": {wrong}"
         why = f"the world can't draw its set: {type(wrong).__name__}{said}"
