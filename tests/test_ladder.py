@@ -16,7 +16,7 @@ pytest.importorskip("numba")
 
 from stillroom.errors import UserError
 from stillroom.worlds.selfplay.game import GOES_ON, game_of, new_state
-from stillroom.worlds.selfplay.gtp import GNU_GO, Program, action_of, settle, vertex
+from stillroom.worlds.selfplay.gtp import GNU_GO, Program, action_of, vertex
 from stillroom.worlds.selfplay.ladder import (
     AnyPlayer,
     Batch,
@@ -334,9 +334,9 @@ def test_a_program_plays_by_our_rules(fake: Any, go: Any, tmp_path: Path) -> Non
     lines = (tmp_path / "log.txt").read_text().splitlines()
     assert lines[:4] == ["started", "boardsize 5", "clear_board", "komi 0.5"]
     assert lines.count("started") == 1
-    assert lines.count("clear_board") == 1 + len(
-        played
-    )  # a game's moves are sent once, as they come
+    # A game's moves are sent once, as they come, and once more where passes ended it.
+    passed = sum(one.moves[-2:] == (25, 25) for one in played)
+    assert lines.count("clear_board") == 1 + len(played) + passed
     sent = [line.split()[1:] for line in lines if line.startswith("play")]
     assert sent[:3] == [["BWB"[n], vertex(go, starts[0][n])] for n in range(3)]
 
@@ -371,6 +371,8 @@ def test_a_fault_costs_one_game(fake: Any, go: Any, fault: str, reason: str) -> 
 def test_programs_that_can_not_begin(fake: Any, go: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="can't start 'no-such-program --mode gtp': No such file"):
         Program("no-such-program --mode gtp", go)
+    with pytest.raises(UserError, match=r"the command .* can't be read: No closing quotation"):
+        Program("gnugo 'a b", go)
     with pytest.raises(UserError, match="refused 'boardsize 5': unacceptable size"):
         Program(fake("size"), go)
     with pytest.raises(UserError, match="can't start '': the command is empty"):
@@ -418,10 +420,54 @@ def test_dead_stones_are_played_out(gnugo: Program, go: Any) -> None:
     go.score(ended, owners)
     assert owners[10] == -1
     assert go.result(ended) == -1
-    settled = settle(gnugo, moves)
+    settled = gnugo.settled(moves)
     assert settled[: len(moves) - 2] == moves[:-2]
     state = after(go, settled)
     ahead = go.score(state, owners)
     assert owners[10] * (1 - 2 * (len(settled) % 2)) == 1
     assert go.result(state) != GOES_ON
     assert ahead * (1 - 2 * (len(settled) % 2)) > 0
+    # Played on the ladder, where both pass at once.
+    players: dict[str, AnyPlayer] = {"gnugo": Passing(gnugo), "other": lambda state: passed}
+    (one, _) = match(go, players, [moves[:-2]], [("gnugo", "other")])
+    assert (list(one.moves), one.result, one.forfeit) == (settled, 1, "")
+
+
+class Passing:
+    """A program that passes, and takes what is dead when it is asked to."""
+
+    def __init__(self, program: Program) -> None:
+        self.settled = program.settled
+
+    def __call__(self, state: Any) -> int:
+        return 25
+
+
+class Settles(Passing):
+    """One that plays on for White, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.seen = list[list[int]]()
+
+    def settled(self, moves: Sequence[int]) -> list[int]:
+        self.seen.append(list(moves))
+        return [*moves[:-2], 2, 25, 8, 25, 25]
+
+
+def test_what_is_dead_at_the_end_is_asked_of_who_knows(go: Any) -> None:
+    start, passed = (12, 3, 4), 25
+    knows, other = Settles(), Settles()
+    played = match(go, {"knows": knows, "other": lambda state: passed}, [start])
+    assert knows.seen == [[*start, passed, passed]] * 2
+    for one in played:
+        assert one.moves == (*start, 2, passed, 8, passed, passed)
+        assert one.result == -1  # as it lay, Black was ahead by half a point
+    match(go, {"knows": knows, "other": other}, [start])
+    assert (len(knows.seen), len(other.seen)) == (3, 1)  # of two, the one that began
+
+
+def test_a_program_that_can_not_settle_leaves_the_board_as_it_lies(fake: Any, go: Any) -> None:
+    moves = [0, 6, 7, 25, 25]
+    with Program(fake("resigns", 1), go) as program:
+        assert program.settled(moves) == moves
+        assert program.settled(moves[:-1]) == moves[:-1]

@@ -1,8 +1,9 @@
 """Go programs as players, by the Go Text Protocol (version 2, Farnebäck 2002); GNU Go is one.
 
 A program keeps a board of its own, so a player here wants `follow(moves)` before each move, which
-the ladder calls. What a program does wrong is a `Forfeit` with the reason in words: it costs the
-game, and the program is started afresh for the next.
+the ladder calls; and `settled(moves)` at the end, for by our rules every stone on the board counts,
+and programs pass before they have taken what is dead. What a program does wrong is a `Forfeit` with
+the reason in words: it costs the game, and the program is started afresh for the next.
 """
 
 import os
@@ -38,7 +39,8 @@ class Program:
     """A Go program and the board it keeps: a process, which `close` ends.
 
     `command` is split as a shell would; `timeout` is in seconds for each answer. UserError for a
-    program that is missing, doesn't answer, or can't play the game's size; and for other games.
+    program that is missing, doesn't answer, or can't play the game's size; for a command that no
+    shell would take; and for other games.
     """
 
     def __init__(self, command: str, game: Game, timeout: float = 60) -> None:
@@ -48,7 +50,11 @@ class Program:
         komi = re.search(r"komi (\S+?),", game.rules)
         assert komi is not None
         self._komi = komi.group(1)
-        self._words = shlex.split(command)
+        try:
+            self._words = shlex.split(command)
+        except ValueError as wrong:
+            what = f"the command {command!r} can't be read: {wrong}"
+            raise UserError(what, do="write it as for a shell") from None
         self._process: subprocess.Popen[bytes] | None = None
         self._complaints: IO[bytes] | None = None
         self._moves: list[int] | None = None  # what the program's board shows
@@ -92,6 +98,32 @@ class Program:
             self._fail(f"answered {said[:60]!r} where a move was wanted")
         self._moves.append(action)
         return action
+
+    def settled(self, moves: Sequence[int]) -> list[int]:
+        """All moves of a game, and after two passes those by which it takes what is dead: it plays
+        both sides from before the passes, till both pass again.
+
+        What our rules forbid counts as a pass. As they are where no passes ended the game, and
+        where the program can't go on.
+        """
+        game, end, played = self.game, self.game.height**2, list(moves)
+        if played[-2:] != [end, end]:
+            return played
+        while played and played[-1] == end:
+            played.pop()
+        state, mask = new_state(game), np.zeros(game.actions, np.uint8)
+        for move in played:
+            game.play(state, move)
+        while game.result(state) == GOES_ON:
+            try:
+                self.follow(played)
+                action = self(state)
+            except Forfeit:
+                return list(moves)
+            game.legal(state, mask)
+            played.append(action if mask[action] else end)
+            game.play(state, played[-1])
+        return played
 
     def ask(self, line: str) -> str:
         """The answer to one command. Forfeit for an error, nonsense, silence, or a dead process."""
@@ -199,26 +231,3 @@ def action_of(game: Game, word: str) -> int | None:
         return None
     column, row = COLUMNS.index(found.group(1).upper()), int(found.group(2))
     return (size - row) * size + column if column < size and row <= size else None
-
-
-def settle(program: Program, moves: Sequence[int]) -> list[int]:
-    """All moves of a game that two passes ended, played on by the program until it has taken what
-    is dead: it plays both sides from before those passes, till both pass again.
-
-    Its area by `Game.score` is then the result. Moves that our rules forbid count as passes.
-    """
-    game, end = program.game, program.game.height**2
-    played = list(moves)
-    while played and played[-1] == end:
-        played.pop()
-    state = new_state(game)
-    for move in played:
-        game.play(state, move)
-    mask = np.zeros(game.actions, np.uint8)
-    while game.result(state) == GOES_ON:
-        program.follow(played)
-        action = program(state)
-        game.legal(state, mask)
-        played.append(action if mask[action] else end)
-        game.play(state, played[-1])
-    return played

@@ -45,11 +45,15 @@ class Batch:
 
 AnyPlayer = Player | Batch
 # A player may also have a method `follow(moves)`, called before it is asked: all the game's moves
-# so far. Programs that keep a board of their own need it.
+# so far. Programs that keep a board of their own need it. And a method `settled(moves)`, asked once
+# a game is over: all moves, with those that take dead stones off the board; their end counts.
 
 
 class Played(NamedTuple):
-    """One game: who played, from which opening, all moves, the first player's result."""
+    """One game: who played, from which opening, all moves, the first player's result.
+
+    Where a program has settled it, `moves` are those that it gave.
+    """
 
     first: str
     second: str
@@ -151,6 +155,8 @@ def _finish(game: Game, players: Mapping[str, AnyPlayer], games: list[_Game]) ->
                 movers.setdefault(mover, []).append(one)
             for name, asked in movers.items():
                 _move(game, name, players[name], asked)
+    for one in games:
+        _settle(game, players, one)
     return [
         Played(one.first, one.second, one.opening, tuple(one.moves), one.result, one.forfeit)
         for one in games
@@ -165,6 +171,18 @@ def _ended(game: Game, one: _Game) -> bool:
     if one.result == GOES_ON and (result := game.result(one.state)) != GOES_ON:
         one.result = int(result) if _first_moves(game, one) else -int(result)
     return one.result != GOES_ON
+
+
+def _settle(game: Game, players: Mapping[str, AnyPlayer], one: _Game) -> None:
+    """Let a program that has played say what is dead; of two, the one that began."""
+    asked = (getattr(players[name], "settled", None) for name in (one.first, one.second))
+    settled = next(filter(None, asked), None)
+    if settled is None or one.forfeit:
+        return
+    moves = list(settled(one.moves))
+    if moves != one.moves:
+        one.moves, one.state, one.result = moves, _after(game, moves), GOES_ON
+        _ended(game, one)
 
 
 def _move(game: Game, name: str, player: AnyPlayer, asked: list[_Game]) -> None:
