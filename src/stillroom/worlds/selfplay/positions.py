@@ -2,7 +2,7 @@
 
 Only positions in which the choice matters count: some moves keep the result and others don't. The
 shipped ones were drawn by random play (bench/label_positions.py makes them again); label those of
-your own games with `labelled`, and leave out what a net was trained on with `apart_from`.
+your own games with `labelled`, and leave out what a net was trained on with `grading.unseen`.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,10 +46,6 @@ class Positions:
         chosen = np.asarray(rows)
         arrays = [getattr(self, field.name)[chosen] for field in fields(self)[1:]]
         return Positions(self.rules, *arrays)
-
-    def apart_from(self, keys: ArrayLike) -> "Positions":
-        """Without those of the given canonical keys: uint64, as `canonical_keys` gives them."""
-        return self.only(~np.isin(self.keys, np.asarray(keys, np.uint64)))
 
 
 def canonical_keys(game: Game, states: States) -> States:
