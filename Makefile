@@ -30,6 +30,7 @@ bench: .venv/.ready
 	$(BIN)/python bench/distill.py
 	$(BIN)/python bench/guard.py
 	$(BIN)/python bench/collapse.py
+	$(BIN)/python bench/selfplay.py
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Stillroom needs Python 3.11 or later; say which: make PYTHON=python3.11")'

@@ -32,10 +32,9 @@ def interpreter(rival: str, into: Path = DEFAULT) -> Path:
 
 
 def built(rival: str) -> Path | None:
-    """The rival's Python if its environment is there: in STILLROOM_JUDGES, or where it is built."""
-    folder = Path(os.environ.get("STILLROOM_JUDGES", DEFAULT))
-    python = folder.absolute() / rival / "bin" / "python"
-    return python if python.exists() else None
+    """The rival's Python if all of its environment is there: in STILLROOM_JUDGES, or .venvs."""
+    folder = Path(os.environ.get("STILLROOM_JUDGES", DEFAULT)).absolute() / rival
+    return folder / "bin" / "python" if (folder / "built.txt").exists() else None
 
 
 def main() -> None:
