@@ -19,7 +19,10 @@ from stillroom.world import World, has
 
 
 class Make(BaseModel, frozen=True, extra="forbid"):
-    """How the making is spread out. Nothing here changes a byte of what is made."""
+    """How the making is spread out, and for how long: neither changes a byte of a generation.
+
+    `minutes` decides how many generations there are.
+    """
 
     workers: int = Field(default_factory=lambda: min(8, len(os.sched_getaffinity(0))), ge=0, le=512)
     minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
