@@ -32,7 +32,7 @@ from stillroom.worlds.selfplay.gtp import GAMES
 from stillroom.worlds.selfplay.ladder import Batch, converts
 from stillroom.worlds.selfplay.net import Evaluate, evaluator
 from stillroom.worlds.selfplay.play import play_games
-from stillroom.worlds.selfplay.positions import grade, labelled, shipped_positions
+from stillroom.worlds.selfplay.positions import Share, grade, labelled, shipped_positions
 from stillroom.worlds.selfplay.solver import Solver
 
 RECIPES = Path(stillroom.__file__).parent / "recipes"
@@ -40,7 +40,8 @@ QUIET = ("power.sample=0", "make.minutes=1e6")  # minutes of the clock say littl
 AUDIT = 30  # CPU-seconds at most
 MAIN = "from stillroom.cli import main; main()"
 RAW, REST, SEARCHED = "raw policy", "raw policy, no win at once", "search of 64"
-OWN = 6000  # positions of new games, of which those count in which the choice matters
+OWN, DRAWN, BOTH = "own games", "random play", "both"
+NEW = 6000  # positions of new games, of which those count in which the choice matters
 
 
 def run_recipe(
@@ -94,12 +95,16 @@ def judged(out: Path) -> dict[str, Any]:
     won = shipped_positions(game)
     wins = converts(Batch(search), solver, won.only(~won.wins & (won.plies >= 12)))
     found: dict[str, Any] = {}
-    for kind, positions in (("own games", own), ("random play", drawn)):
+    kept: dict[str, list[Share]] = {RAW: [], REST: [], SEARCHED: []}
+    for kind, positions in ((OWN, own), (DRAWN, drawn)):
         alone, searched = grade(policy, positions), grade(search, positions)
         found[f"{kind}: positions"] = len(positions)
-        found[f"{kind}: {RAW}"] = 100 * alone.all.share
-        found[f"{kind}: {REST}"] = 100 * alone.rest.share
-        found[f"{kind}: {SEARCHED}"] = 100 * searched.all.share
+        for name, share in ((RAW, alone.all), (REST, alone.rest), (SEARCHED, searched.all)):
+            found[f"{kind}: {name}"] = 100 * share.share
+            kept[name].append(share)
+    for name, shares in kept.items():
+        right = sum(one.share * one.tried for one in shares)
+        found[f"{BOTH}: {name}"] = 100 * right / sum(one.tried for one in shares)
     return {
         **found,
         "converts": 100 * wins.share,
@@ -121,7 +126,7 @@ def _own_states(out: Path, evaluate: Evaluate) -> Any:
             if max(10, len(one.opening)) <= ply <= 30:
                 states.append(state.copy())
             game.play(state, int(move))
-    chosen = np.random.default_rng(5).permutation(len(states))[:OWN]
+    chosen = np.random.default_rng(5).permutation(len(states))[:NEW]
     return np.array(states, np.uint64)[chosen]
 
 
@@ -216,12 +221,11 @@ PARTS: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 SHARES = {  # a finding's or judge's name, and what it should reach in the worst of the seeds
-    f"random play: {RAW}": ">= 92",
-    f"random play: {REST}": ">= 82",
-    f"random play: {SEARCHED}": ">= 95",
-    f"own games: {RAW}": ">= 92",
-    f"own games: {REST}": ">= 82",
-    f"own games: {SEARCHED}": ">= 95",
+    **{
+        f"{kind}: {name}": target
+        for kind in (DRAWN, OWN, BOTH)
+        for name, target in ((RAW, ">= 92"), (REST, ">= 82"), (SEARCHED, ">= 95"))
+    },
     "converts": ">= 80",
     "last net against random play": ">= 99",
     "outcomes that the solver confirms": ">= 95",
@@ -240,13 +244,13 @@ def measure(script: str, quick: bool) -> list[Figure]:
             for seed in range(seeds)
         ]
         figures += _learnt(found, minutes)
-        size = (20_000, 200) if quick else (400_000, 6000)
+        size = (20_000, 200) if quick else (1_000_000, 10_000)
         fit = apart(script, "offline", kept, *size)
     what = "a net fitted to the exported file: behind the run's own net"
     figures.append(Figure(what, fit["own"] - fit["fit"], "points", "<= 2", int(fit["n"])))
     got = apart(script, "killed", 1 if quick else 20)
     figures.append(Figure("roots of killed and calm runs", got["roots"], "", "<= 1", got["killed"]))
-    minutes, pairs = (0.15, 2) if quick else (60, 50)
+    minutes, pairs = (0.15, 2) if quick else (30, 50)
     there = shutil.which("gnugo", path=GAMES)
     got = apart(script, "go5", minutes, pairs) if there else None
     what = f"Go 5x5 after {minutes} CPU-minutes, 64 simulations, against GNU Go level 1"
@@ -261,7 +265,7 @@ def _learnt(found: list[dict[str, Any]], minutes: float) -> list[Figure]:
     head = f"Connect Four, {minutes} CPU-minutes, worst of {seeds} seeds"
 
     def row(name: str, unit: str, target: str) -> None:
-        baseline = "raw policy keeps the result, net 0" if name == f"random play: {RAW}" else ""
+        baseline = "raw policy keeps the result, net 0" if name == f"{DRAWN}: {RAW}" else ""
         least = min(one[name] for one in found)
         start = found[0][baseline] if baseline else None
         figures.append(Figure(f"{head}: {name}", least, unit, target, seeds, start))
@@ -271,8 +275,8 @@ def _learnt(found: list[dict[str, Any]], minutes: float) -> list[Figure]:
     row("ladder rises", "rank correlation", ">= 0.9")
     row("openings", "effective 8-ply openings of the last 10,000 games", ">= 200")
     row("openings, none random", "effective 8-ply openings of the last 10,000 such games", "")
-    for name in ("own games: positions", "random play: positions", "converts: positions"):
-        row(name, "positions", ">= 2000" if name.startswith("random") else "")
+    for name, target in ((DRAWN, ">= 2000"), (OWN, ""), ("converts", "")):
+        row(f"{name}: positions", "positions", target)
     row("generations", "generations", "")
     most = max(one["minutes"] for one in found)
     figures.append(Figure(f"{head}: audit included", most, "CPU-minutes", f"<= {minutes}", seeds))
