@@ -13,8 +13,11 @@ def table(name: str) -> str:
     rows = ["| figure | value | target | n |", "|---|---|---|---|"]
     for figure in result["figures"]:
         value = figure["value"]
-        shown = (", ".join(value) or "none") if isinstance(value, list) else f"{value:,.4g}"
-        shown = f"{shown} {figure['unit']}".strip()
+        if value is None:
+            shown = "not measured"
+        else:
+            shown = (", ".join(value) or "none") if isinstance(value, list) else f"{value:,.4g}"
+            shown = f"{shown} {figure['unit']}".strip()
         rows.append(f"| {figure['name']} | {shown} | {figure['target']} | {figure['n']:,} |")
     return "\n".join(rows)
 
