@@ -34,7 +34,7 @@ SMALL = {
 
 
 def played(folder: Path, games: int, **config) -> Path:
-    world = SelfPlay(**SMALL | {"games": games, "generations": 2} | config)
+    world = SelfPlay(**SMALL | {"generations": 2} | config)
     stillroom.run(world, out=folder, count=games, workers=0, settings=("power.sample=0",))
     return folder
 
@@ -42,7 +42,7 @@ def played(folder: Path, games: int, **config) -> Path:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Tic-tac-toe: short games that meet often, with all eight symmetries."""
-    return played(tmp_path_factory.mktemp("export") / "run", 64, game="tictactoe", search="puct")
+    return played(tmp_path_factory.mktemp("export") / "run", 128, game="tictactoe", search="puct")
 
 
 @pytest.fixture(scope="module")
