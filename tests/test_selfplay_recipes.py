@@ -27,6 +27,7 @@ def made(recipe: str, out: Path, generations: int) -> str:
     return str(whole["root"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["selfplay.toml", "go5.toml"])
 def test_a_recipe_grows_to_what_it_makes_at_once(recipe: str, tmp_path: Path) -> None:
     assert len({made(recipe, tmp_path / "grown", generations) for generations in (2, 3)}) == 2
