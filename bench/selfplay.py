@@ -1,7 +1,7 @@
 """Figures of the world selfplay: rules, judges, search, net, and what a run learns.
 
 `python bench/selfplay.py [--quick]` prints JSON; all figures take three CPU-hours. Parts alone:
-`--part learning '[20, SEED]'` (CPU-minutes of Connect Four), `--part go5 '[20, 50]'` (CPU-minutes
+`--part learning '[20, SEED]'` (CPU-minutes of Connect Four), `--part go5 '[12, 50]'` (CPU-minutes
 of Go 5x5, then so many pairs of games against GNU Go level 1), `--part killed '[20]'`.
 """
 

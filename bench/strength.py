@@ -271,7 +271,7 @@ def measure(script: str, quick: bool) -> list[Figure]:
     figures.append(Figure(what, fit["own"] - fit["fit"], "points", "<= 2", int(fit["n"])))
     got = apart(script, "killed", 1 if quick else 20)
     figures.append(Figure("roots of killed and calm runs", got["roots"], "", "<= 1", got["killed"]))
-    minutes, pairs = (0.15, 2) if quick else (20, 50)
+    minutes, pairs = (0.15, 2) if quick else (12, 50)
     there = shutil.which("gnugo", path=GAMES)
     got = apart(script, "go5", minutes, pairs) if there else None
     what = f"Go 5x5 after {minutes} CPU-minutes, 64 simulations, against GNU Go level 1"
